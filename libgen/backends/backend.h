@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a backend is: a pool of threads or a device, and an ordered list of kernels per op; the first
+ * that accepts a node runs it. To add a kernel: one struct gen_kernel, its entry in the backend's
+ * list in front of what it beats, and check_ops tests it against the op's reference by itself.
+ */
+#ifndef LIBGEN_BACKENDS_BACKEND_H
+#define LIBGEN_BACKENDS_BACKEND_H
+
+#include "libgen/base/pool.h"
+#include "libgen/graph/op.h"
+
+typedef struct gen_backend gen_backend;
+typedef struct gen_kernel gen_kernel;
+
+/* What a kernel sees while it is prepared for one node (plan creation). Storage dtypes are those of
+ * the node and its inputs. */
+typedef struct gen_prepare {
+    const gen_node *node;
+    gen_backend *backend;
+    const bool *is_const; /* [n_in]: the input has one value for the life of the plan */
+
+    /* Value of a constant input, f32, dense; computed on first asking and released after prepare
+     * returns: copy or pack it. */
+    gen_status (*constant)(struct gen_prepare *p, int i, const float **values);
+
+    /* Memory that several plans of one model share, counted and keyed by (value of constant input i,
+     * kernel name, layout text): `fill` is called only when it is not there yet. It lives as long as
+     * the model's store. Packed weights go here. */
+    gen_status (*packed)(struct gen_prepare *p, int i, const char *layout, uint64_t bytes,
+                         gen_status (*fill)(void *ctx, void *to), void *ctx, const void **out);
+    void *plan; /* the plan's own */
+
+    /* Set by the kernel. */
+    void *state;             /* passed to run; freed by kernel->free */
+    uint64_t workspace;      /* bytes, 64-byte aligned, any content, shared between steps */
+    unsigned consumed;       /* bit i: constant input i was packed; run gets NULL for it */
+} gen_prepare;
+
+struct gen_kernel {
+    const char *name; /* "onednn/conv", "winograd4", "reference" */
+    const gen_op *op; /* NULL: any op */
+    /* Cheap; a refusal is no error. is_const as in gen_prepare. */
+    bool (*accepts)(const gen_node *n, const gen_backend *b, const bool *is_const);
+    gen_status (*prepare)(gen_prepare *p);
+    /* in[i], out[i]: dense data at addresses fixed for the life of the plan; 64-byte aligned or
+     * inside a larger tensor. Allocates nothing. */
+    gen_status (*run)(void *state, const void *const in[], void *const out[], void *workspace,
+                      gen_backend *b);
+    void (*free)(void *state); /* NULL: gen_free */
+    unsigned flags;
+};
+
+/* run never reads input 0 after writing the same place of output 0: may be planned in place (only
+ * where the op says GEN_OP_IN_PLACE). For conv: the residual's buffer may be the output's. */
+enum { GEN_KERNEL_IN_PLACE = 1, GEN_KERNEL_RESIDUAL_IN_PLACE = 2 };
+
+typedef enum gen_isa { GEN_ISA_BASE, GEN_ISA_AVX2, GEN_ISA_AVX512, GEN_ISA_AVX512_BF16 } gen_isa;
+
+struct gen_backend {
+    const char *name; /* "cpu", "cuda" */
+    const gen_kernel *const *kernels; /* ends with NULL */
+    gen_pool *pool;
+    gen_isa isa;
+    bool fast_math_off; /* --deterministic reference: only kernels named reference */
+    void *impl;
+    void (*close)(gen_backend *b);
+};
+
+/* The first kernel that accepts n, or NULL. */
+GEN_API const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n,
+                                             const bool *is_const);
+
+#endif

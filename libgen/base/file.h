@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files: read whole with a limit; written beside, synced and renamed, so that a file is whole or
+ * absent.
+ */
+#ifndef LIBGEN_BASE_FILE_H
+#define LIBGEN_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "libgen/base/fail.h"
+
+/* Reads at most `limit` bytes; more, or no file, is EDATA. *data gets a 0 byte behind the end (not
+ * counted in *size); free with gen_free. */
+GEN_API gen_status gen_file_read(const char *path, uint64_t limit, char **data, uint64_t *size);
+
+/* An output that appears at `path` only when committed. The temporary stands in the same folder, so
+ * that the rename is atomic. `force` false: EEXIST if `path` is there, at open and at commit. */
+typedef struct gen_output {
+    char *path, *temporary;
+    bool force;
+    FILE *file; /* NULL when a library (netCDF, Cairo) writes to `temporary` by name */
+} gen_output;
+
+GEN_API gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_name);
+/* Flushes, syncs, renames, syncs the folder. On failure the temporary is removed. */
+GEN_API gen_status gen_output_commit(gen_output *o);
+/* Removes the temporary. Does nothing after a commit or on a zeroed struct. */
+GEN_API void gen_output_abort(gen_output *o);
+
+/* Removes every temporary now open: async-signal-safe, for a program's SIGINT handler. */
+GEN_API void gen_outputs_remove_all(void);
+
+#endif

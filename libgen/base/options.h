@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Options described once: one table a struct gives defaults, command-line flags, --help, JSON
+ * configurations, model metadata and the printing of op attributes. Parsing is strict: the whole
+ * string, in range, with "did you mean".
+ */
+#ifndef LIBGEN_BASE_OPTIONS_H
+#define LIBGEN_BASE_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "libgen/base/fail.h"
+
+typedef enum gen_option_type {
+    GEN_OPT_END, /* ends a table */
+    GEN_OPT_INT,    /* int64_t */
+    GEN_OPT_INT3,   /* int64_t[3] (attributes of ops only) */
+    GEN_OPT_REAL,   /* double */
+    GEN_OPT_FLAG,   /* int64_t, 0 or 1; on the command line it takes no value */
+    GEN_OPT_STRING, /* const char *, borrowed */
+    GEN_OPT_CHOICE  /* int64_t: index into choices, "a|b|c" */
+} gen_option_type;
+
+typedef struct gen_option {
+    gen_option_type type;
+    const char *name; /* "max-age": --max-age, JSON key max_age */
+    char letter;      /* 'o' for -o, or 0 */
+    size_t offset;
+    double preset;         /* default of numbers, flags and choices */
+    const char *text;      /* default of strings, may be NULL */
+    double min, max;       /* numbers; both 0 = any */
+    const char *choices;   /* "a|b|c" */
+    const char *value;     /* word for the value in --help: "FILE", "N" */
+    const char *help;
+} gen_option;
+
+/* Writes every default into `settings`. */
+GEN_API void gen_options_defaults(const gen_option *table, void *settings);
+
+/* Sets one option from text. EINVAL: names the option, the text and what was expected. */
+GEN_API gen_status gen_option_set(const gen_option *table, void *settings, const char *name,
+                                  const char *text);
+
+/* The entry called name ('-' and '_' are alike), or NULL. */
+GEN_API const gen_option *gen_option_find(const gen_option *table, const char *name);
+
+/* The nearest of the names to `word` within two edits, for "did you mean", or NULL. */
+GEN_API const char *gen_nearest_word(const char *word, const char *const *names, int n);
+
+/* Strict numbers: the whole text, finite, in range. EINVAL. */
+GEN_API gen_status gen_parse_int(const char *text, const char *what, int64_t min, int64_t max,
+                                 int64_t *out);
+GEN_API gen_status gen_parse_real(const char *text, const char *what, double min, double max,
+                                  double *out);
+
+/* " stride=2,2 pad=1" of what differs from the default, into buf (cut at size). */
+GEN_API void gen_options_text(const gen_option *table, const void *settings, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Model files and what a network is to the rest of the library.
+ *
+ * A model file is safetensors: the tensors by our scope names, and in __metadata__ `libgen.arch`,
+ * `libgen.config` (JSON of the config table) and free keys (licence, training data, scores). Files
+ * are hostile: nothing in them is executed, sizes are checked against the file before anything is
+ * allocated, and every error names the file.
+ */
+#ifndef LIBGEN_MODEL_H
+#define LIBGEN_MODEL_H
+
+#include <libgen/log.h>
+#include <libgen/nn.h>
+#include <libgen/params.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gen_option;
+
+/* One named input or output of a network. */
+typedef struct gen_port {
+    const char *name;
+    gen_shape shape; /* channels last, e.g. [N,T,H,W,C] */
+    gen_node *node;
+} gen_port;
+#define GEN_MAX_PORTS 16
+
+typedef struct gen_import gen_import; /* see below */
+
+/* A network. Each room has a table of them; the program registers them all. */
+typedef struct gen_arch {
+    const char *name;                /* "dgmr" */
+    const char *summary;             /* one line for `gen model info` */
+    const struct gen_option *config; /* table of the config struct */
+    size_t config_size;
+    /* Default shapes of the inputs (the training size); *n in: capacity, out: count. */
+    gen_status (*inputs)(const void *config, gen_port *in, int *n);
+    /* Builds the network in net->g for inputs of these shapes (ports with the names of `inputs`, in
+     * any order); sets out[] and *n_out. Shape errors are sticky in the graph. */
+    void (*build)(gen_net *net, const void *config, const gen_port *in, int n_in, gen_port *out,
+                  int *n_out);
+    /* Foreign layouts: true when the names look like one of this arch's; sets config from shapes
+     * (and from `json`, the text of a config.json beside the file, or NULL), then declares with
+     * gen_import_* where each of our parameters comes from. NULL: none known. */
+    bool (*recognises)(const gen_import *im);
+    gen_status (*import)(gen_import *im, void *config, const char *json);
+} gen_arch;
+
+/* Architectures known to this process: gen_arch_register is called before threads start. */
+GEN_API gen_status gen_arch_register(const gen_arch *arch);
+GEN_API const gen_arch *gen_arch_find(const char *name); /* NULL: not known */
+GEN_API int gen_arch_count(void);
+GEN_API const gen_arch *gen_arch_at(int i);
+
+/* ---- a loaded model ------------------------------------------------------------------------- */
+
+typedef struct gen_model {
+    const gen_arch *arch;
+    void *config;        /* arch->config_size bytes, owned */
+    gen_params *params;  /* owned */
+    char *metadata;      /* JSON text of __metadata__, owned; "{}" when none */
+    char digest[65];     /* SHA-256 of the file, hex */
+} gen_model;
+
+/* Reads our own format: arch and every tensor must match the config exactly; otherwise EMODEL, with
+ * a sentence that lists the differences (missing, extra, wrong shape). */
+GEN_API gen_status gen_model_load(gen_model **out, const char *path);
+/* A new model with seeded initial values. config NULL = defaults. */
+GEN_API gen_status gen_model_create(gen_model **out, const gen_arch *arch, const void *config,
+                                    uint64_t seed);
+GEN_API void gen_model_free(gen_model **m);
+/* dtype GEN_F32 or GEN_BF16 storage. `extra` JSON object of metadata to add, or NULL. Written
+ * beside, synced, renamed; EEXIST without force. */
+GEN_API gen_status gen_model_save(const gen_model *m, const char *path, gen_dtype dtype,
+                                  const char *extra, bool force);
+
+/* Reads a foreign file (.safetensors, .pth/.bin zip, older .pth stream) by `arch` or, when NULL, the
+ * first arch that recognises it. *report gets a text (free with gen_text_free) listing what was
+ * ignored. */
+GEN_API gen_status gen_model_import(gen_model **out, const char *path, const gen_arch *arch,
+                                    char **report);
+GEN_API void gen_text_free(char *text);
+
+/* ---- declaring an import (inside gen_arch.import) -------------------------------------------- */
+
+/* A foreign tensor by name; data NULL when there is none. An optional common prefix such as
+ * "generator." is tried by itself; duplicates must be bit-equal. f32. */
+GEN_API gen_tensor gen_import_find(gen_import *im, const char *name);
+GEN_API int gen_import_count(const gen_import *im);
+GEN_API const char *gen_import_name(const gen_import *im, int i);
+/* Weight at foreign path `from` in any of the three spellings of spectral norm
+ * (parametrizations.weight.original|0._u|0._v; weight_orig|weight_u|weight_v; weight), with its bias,
+ * to scope `to`: w, b and, when our network has them, u, v (a folded weight sets u, v so that
+ * u.(W v) = 1). `permute` reorders input channels (permute[i] = foreign channel of our channel i),
+ * or NULL. */
+GEN_API gen_status gen_import_layer(gen_import *im, const char *from, const char *to,
+                                    const int64_t *permute);
+/* PyTorch batch norm weight, bias, running_mean, running_var -> gamma, beta, mean, var. */
+GEN_API gen_status gen_import_norm(gen_import *im, const char *from, const char *to);
+GEN_API gen_status gen_import_copy(gen_import *im, const char *from, const char *to);
+/* Foreign names that are known and not used (listed apart from the unknown). `prefix` of the name. */
+GEN_API gen_status gen_import_ignore(gen_import *im, const char *prefix, const char *why);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

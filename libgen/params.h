@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Named values: weights, biases, running statistics. A gen_params is made from the parameters a
+ * graph asks for (or read from a model file, <libgen/model.h>); a plan binds them by name and checks
+ * shapes. Values are f32. Every tensor is aligned to 64 bytes; names are sorted.
+ */
+#ifndef LIBGEN_PARAMS_H
+#define LIBGEN_PARAMS_H
+
+#include <libgen/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gen_params gen_params;
+
+/* Every parameter and state of g, initialised as asked from (seed, name): independent of the order
+ * of creation. Several graphs of one network may share a gen_params: names present are kept. */
+GEN_API gen_status gen_params_create(gen_params **out);
+GEN_API gen_status gen_params_init(gen_params *p, const gen_graph *g, uint64_t seed);
+GEN_API void gen_params_free(gen_params **p);
+
+/* Adds a tensor (EINVAL when the name is there); *values points to its zeroed data. */
+GEN_API gen_status gen_params_add(gen_params *p, const char *name, gen_shape shape, bool trained,
+                                  float **values);
+
+/* A view of one tensor; data NULL when there is none of that name. */
+GEN_API gen_tensor gen_params_get(const gen_params *p, const char *name);
+
+GEN_API int gen_params_count(const gen_params *p);
+/* The i-th in order of name. Any out-pointer may be NULL. */
+GEN_API gen_tensor gen_params_at(const gen_params *p, int i, const char **name, bool *trained);
+
+/* Says that values were changed: packed copies made from them are dropped by the next plan. */
+GEN_API void gen_params_touch(gen_params *p);
+
+/* Frees the data of tensors that plans have packed and no longer read (inference from a file: the
+ * packed form is all that is needed). gen_params_get then gives data NULL for them, and a new plan
+ * that needs one is an error. */
+GEN_API void gen_params_release(gen_params *p);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Radar sequences and nowcasts. Frames in, members out by callback.
+ *
+ * Rain rates are mm/h, row 0 is the north edge, and a cell that was not measured is NaN (dry is 0).
+ * Times are seconds since 1970-01-01 UTC.
+ */
+#ifndef LIBGEN_WEATHER_H
+#define LIBGEN_WEATHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libgen/log.h>
+#include <libgen/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the cells lie: pixel centres, and the file's own grid mapping carried through. */
+typedef struct gen_radar_grid {
+    int64_t height, width;
+    double *y, *x;         /* [height], [width]: metres in the projection, or degrees */
+    char *proj4;           /* PROJ string, or NULL when the file has none */
+    char *mapping_name;    /* CF grid_mapping_name, or NULL */
+    bool degrees;          /* x is longitude, y is latitude */
+    char *attributes;      /* JSON object of every attribute of the grid mapping variable, or NULL */
+} gen_radar_grid;
+
+typedef struct gen_radar_sequence {
+    int64_t frames;
+    int64_t step;          /* seconds between frames; 0 for one frame */
+    int64_t *time;         /* [frames], rising */
+    float *rain;           /* [frames,height,width] mm/h, NaN = missing */
+    gen_radar_grid grid;
+    char *source;          /* file names, for history */
+} gen_radar_sequence;
+
+typedef struct gen_radar_read_options {
+    int64_t first, last;   /* only frames with first <= time <= last; 0,0 = all */
+    int64_t max_frames;    /* keep the newest so many of them; 0 = all */
+    uint64_t max_bytes;    /* refuse larger; 0 = 8 GB */
+} gen_radar_read_options;
+
+/* Reads and joins files (any order; sorted by time). EDATA: file and attribute named. Free with
+ * gen_radar_free. options may be NULL. */
+GEN_API gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, int n,
+                                  const gen_radar_read_options *options);
+GEN_API void gen_radar_free(gen_radar_sequence **s);
+
+/* "2010-08-26T00:05:00Z" <-> seconds. Parsing also takes a space for T, and no seconds or Z. */
+GEN_API gen_status gen_time_parse(const char *text, int64_t *out);
+GEN_API const char *gen_time_text(int64_t t, char buf[32]);
+
+/* ---- nowcasts ------------------------------------------------------------------------------- */
+
+typedef enum gen_nowcast_method {
+    GEN_NOWCAST_ADVECTION,   /* optical flow, semi-Lagrangian extrapolation; 2 frames or more */
+    GEN_NOWCAST_PERSISTENCE, /* the last frame; 1 frame */
+    GEN_NOWCAST_DGMR         /* generative model; 4 frames and a model */
+} gen_nowcast_method;
+
+struct gen_model;
+
+typedef struct gen_nowcast_options {
+    gen_nowcast_method method;
+    int64_t lead_steps;    /* forecast frames, each one frame step long; 0 = 18 */
+    int64_t members;       /* 0 = 1. advection and persistence give equal members: ask for 1 */
+    uint64_t seed;
+    int threads;           /* 0 = all */
+    const char *device;    /* NULL = "cpu" */
+    int precision;         /* gen_dtype: 0 = f32, GEN_BF16 */
+    const struct gen_model *model; /* for DGMR; borrowed */
+    uint64_t memory_budget;/* bytes for the network's slab; 0 = what it takes, at most 6 GB */
+    gen_progress progress;
+} gen_nowcast_options;
+
+/* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement.
+ * Called in order of member; a status other than GEN_OK stops the nowcast and is returned. `rain` is
+ * valid during the call only. */
+typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *rain);
+
+/* Nowcast from the newest frames of s. Members are drawn from (seed, member), so any of them can be
+ * made again alone. EDATA: too few frames (says how many it needs and found), all missing. */
+GEN_API gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
+                               gen_nowcast_sink *sink, void *cookie);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
