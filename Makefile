@@ -2,6 +2,7 @@
 VERSION := 0.1.0
 SHELL := /bin/bash
 B ?= build
+Q := $(if $(V),,@)
 
 CC ?= cc
 OPT ?= -O2 -g
@@ -74,6 +75,8 @@ ISAS := $(if $(filter x86_64,$(shell uname -m)),base avx2 avx512,base)
 KERNEL_OBJ := $(foreach k,$(KERNELS),$(foreach i,$(ISAS),$(B)/obj/$(k:.c=.$(i).o)))
 
 .DEFAULT_GOAL := all
+.PRECIOUS: $(B)/include/libgen/%.h
+.DELETE_ON_ERROR:
 
 ## all: build/gen, the libraries
 all: $(B)/libgen.a
@@ -92,18 +95,18 @@ FORCE:
 
 $(B)/obj/%.o: %.c $(B)/flags | $(STAGED)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
 define ISA_RULE
 $(B)/obj/%.$(1).o: %.c $(B)/flags | $(STAGED)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
 $(B)/libgen.a: $(call OBJ,$(CORE)) $(KERNEL_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

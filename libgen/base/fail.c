@@ -55,10 +55,10 @@ gen_status gen_fail_in(gen_status s, const char *format, ...)
     char text[sizeof sentence];
     va_list ap;
     va_start(ap, format);
-    int n = vsnprintf(text, sizeof text, format, ap);
+    vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof text)
-        snprintf(text + n, sizeof text - (size_t)n, ": %s", sentence);
+    strncat(text, ": ", sizeof text - 1 - strlen(text));
+    strncat(text, sentence, sizeof text - 1 - strlen(text));
     memcpy(sentence, text, sizeof sentence);
     return s;
 }
