@@ -58,6 +58,10 @@ WEATHER :=
 
 CLI :=
 
+# Test programs (cmocka), one a line; each links everything.
+TESTS := \
+    tests/unit/base.c
+
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
@@ -108,9 +112,20 @@ $(B)/libgen.a: $(call OBJ,$(CORE)) $(KERNEL_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+ALL_LIBS = $(B)/libgen.a $(WEATHER_LIBS) $(CORE_LIBS)
+$(B)/tests/%: tests/%.c $(B)/libgen.a $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(ALL_LIBS) $(TEST_LIBS)
+
+TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
+
+## test: builds and passes the tests
+test: all $(TEST_PROGRAMS)
+	@for t in $(TEST_PROGRAMS); do $$t || exit 1; done
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean FORCE
+.PHONY: all clean test FORCE
