@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a verb of the program is. Each cli/<verb>.c exports one table of commands, ended by an entry
+ * without a name; cli/main.c joins the tables, parses the arguments, calls run, prints the error
+ * once and maps its status to an exit code. To add a verb: a file here, its line in CLI (Makefile)
+ * and in the list of cli/main.c. Imitate cli/info.c.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <libgen/log.h>
+#include <libgen/tensor.h>
+
+#include "libgen/base/options.h"
+
+/* Options that mean the same in every verb; a command names those it takes. -q and -v always. */
+enum {
+    GEN_TAKES_MODEL = 1 << 0,     /* -m, --model FILE */
+    GEN_TAKES_OUTPUT = 1 << 1,    /* -o, --output FILE ('-' = stdout); --force */
+    GEN_TAKES_COMPUTE = 1 << 2,   /* -t, --threads; --device; --precision; --memory-budget */
+    GEN_TAKES_SEED = 1 << 3,      /* --seed */
+    GEN_TAKES_SAMPLES = 1 << 4,   /* -n, --num-samples; --members is the same */
+    GEN_TAKES_JSON = 1 << 5,      /* --json */
+    GEN_TAKES_PLAN = 1 << 6       /* --plan */
+};
+
+typedef struct gen_common {
+    const char *model, *output;   /* NULL when not given */
+    int64_t force;
+    int64_t threads;              /* 0 = all */
+    const char *device;           /* "cpu" */
+    int64_t precision;            /* 0 = f32, 1 = bf16; gen_run_dtype() */
+    const char *memory_budget_text;
+    uint64_t memory_budget;       /* bytes; 0 = not given. Filled by main from the text */
+    int64_t seed, samples;        /* samples: 0 when not given */
+    int64_t json, plan, quiet, verbose;
+} gen_common;
+
+/* One call of a verb. Everything is borrowed and lives until the program ends. */
+typedef struct gen_run {
+    void *settings;               /* the command's own struct, filled from its table */
+    gen_common common;
+    const char *const *operands;  /* words that are no options: files */
+    int n_operands;
+    gen_progress progress;        /* pass it to the library: bar on a terminal, Ctrl-C cancels */
+    const char *command_line;     /* "gen nowcast a.nc -o b.nc", for history attributes */
+    bool gate_failed;             /* set by run: exit 8 (a --fail-under gate, unlike protocols) */
+    struct gen_given *given;      /* private: see gen_run_given */
+    int n_given;
+} gen_run;
+
+typedef struct gen_command {
+    const char *name;             /* "nowcast"; with a sub-verb "model info" */
+    const char *operands;         /* usage line: "FILE..."; NULL: none */
+    int min_operands, max_operands; /* max -1: any number */
+    const char *help;             /* one line */
+    const gen_option *options;    /* own options, or NULL */
+    size_t settings_size;         /* of the struct behind `options` */
+    unsigned takes;               /* GEN_TAKES_* */
+    gen_status (*run)(gen_run *r);
+    const char *examples;         /* lines under "Examples:", "gen nowcast a.nc -o b.nc\n" */
+} gen_command;
+
+/* How often the option was given (0 = default holds); its last text, or text i. */
+int gen_run_given(const gen_run *r, const char *name);
+const char *gen_run_text(const gen_run *r, const char *name, int i);
+
+/* --precision as a dtype. */
+gen_dtype gen_run_dtype(const gen_run *r);
+
+/* Non-zero after SIGINT or SIGTERM, for loops of the verb's own. run then returns GEN_ECANCELED. */
+int gen_run_canceled(void);
+
+/* The tables, one a file. */
+extern const gen_command gen_commands_info[];
+
+#endif
