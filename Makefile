@@ -44,7 +44,8 @@ TENSOR :=
 
 GRAPH :=
 
-OPS :=
+OPS := \
+    libgen/ops/list.c
 
 BACKENDS :=
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every op of libgen/ops by its variable gen_op_<name>, which kernels, the plan's rules and tests
+ * name, and the attribute structs that <libgen/ops.h> does not show.
+ *
+ * To add an op: write it in libgen/ops/<family>.c, add its line below, then its cases in
+ * tests/check_ops/<family>.c (an op without cases fails the test).
+ */
+#ifndef LIBGEN_OPS_LIST_H
+#define LIBGEN_OPS_LIST_H
+
+#include <libgen/ops.h>
+
+#include "libgen/graph/op.h"
+
+/* clang-format off */
+#define GEN_OP_LIST(X)                                                                             \
+    /* conv.c */                                                                                   \
+    X(conv)                                                                                        \
+    X(conv_transpose)                                                                              \
+    X(conv_dw)                                                                                     \
+    /* matmul.c */                                                                                 \
+    X(matmul)                                                                                      \
+    /* norm.c */                                                                                   \
+    X(scale_shift)                                                                                 \
+    X(batch_norm)                                                                                  \
+    X(batch_norm_dx)                                                                               \
+    /* resample.c */                                                                               \
+    X(upsample)                                                                                    \
+    X(avg_pool)                                                                                    \
+    X(avg_pool_dx)                                                                                 \
+    X(max_pool)                                                                                    \
+    X(max_pool_dx)                                                                                 \
+    X(space_to_depth)                                                                              \
+    X(depth_to_space)                                                                              \
+    /* (last) */
+/* clang-format on */
+
+#define X(name) extern GEN_API const gen_op gen_op_##name;
+GEN_OP_LIST(X)
+#undef X
+
+/* In a node, attributes are canonical: zeros that mean "usual" are replaced by the value they stand
+ * for (stride 1, groups 1, pooling stride = kernel), spatial axes that x does not have are 1 (pads
+ * 0), so that equal nodes have equal bytes. */
+
+/* conv_transpose: inputs y, w, b (if conv.has_bias). */
+typedef struct gen_conv_transpose_attr {
+    gen_conv_attr conv;
+    int64_t size[3]; /* spatial sizes of the result; 1 for axes that are not there */
+} gen_conv_transpose_attr;
+
+/* conv_dw: inputs x, dy. The result is f32 (f64 for an f64 x), also for bf16 inputs. */
+typedef struct gen_conv_dw_attr {
+    gen_conv_attr conv;
+    int64_t kernel[3];
+} gen_conv_dw_attr;
+
+typedef struct gen_upsample_attr {
+    int64_t factor[3];
+} gen_upsample_attr;
+
+/* avg_pool_dx: input dy; max_pool_dx: inputs x, dy (the first largest cell takes the gradient). */
+typedef struct gen_pool_dx_attr {
+    gen_pool_attr pool;
+    int64_t size[3]; /* spatial sizes of x */
+} gen_pool_dx_attr;
+
+/* space_to_depth and depth_to_space. */
+typedef struct gen_block_attr {
+    int64_t block, block_major;
+} gen_block_attr;
+
+/* batch_norm_dx: inputs x, mean, var (outputs of batch_norm), dy; attributes of batch_norm. */
+
+#endif
