@@ -25,6 +25,7 @@ typedef struct gen_port {
     const char *name;
     gen_shape shape; /* channels last, e.g. [N,T,H,W,C] */
     gen_node *node;
+    bool latent;     /* input: N(0,1) noise, drawn from the seed when it is not given */
 } gen_port;
 #define GEN_MAX_PORTS 16
 
@@ -38,6 +39,9 @@ typedef struct gen_arch {
     size_t config_size;
     /* Default shapes of the inputs (the training size); *n in: capacity, out: count. */
     gen_status (*inputs)(const void *config, gen_port *in, int *n);
+    /* Makes the shapes of the inputs that are not given fit the given ones (another grid or batch
+     * size). NULL: the default shapes stay. */
+    void (*adapt)(const void *config, gen_port *in, const bool *given, int n);
     /* Builds the network in net->g for inputs of these shapes (ports with the names of `inputs`, in
      * any order); sets out[] and *n_out. Shape errors are sticky in the graph. */
     void (*build)(gen_net *net, const void *config, const gen_port *in, int n_in, gen_port *out,
@@ -62,8 +66,12 @@ typedef struct gen_model {
     void *config;        /* arch->config_size bytes, owned */
     gen_params *params;  /* owned */
     char *metadata;      /* JSON text of __metadata__, owned; "{}" when none */
-    char digest[65];     /* SHA-256 of the file, hex */
+    int file;            /* descriptor of the file it came from, for the digest; -1 when none */
 } gen_model;
+
+/* SHA-256 of the file, in hex; "" for a model that came from no file. Computed here, not by load:
+ * it reads the file. */
+GEN_API gen_status gen_model_digest(const gen_model *m, char hex[65]);
 
 /* Reads our own format: arch and every tensor must match the config exactly; otherwise EMODEL, with
  * a sentence that lists the differences (missing, extra, wrong shape). */
@@ -86,9 +94,17 @@ GEN_API void gen_text_free(char *text);
 
 /* ---- declaring an import (inside gen_arch.import) -------------------------------------------- */
 
+/* gen_arch.import completes the config first: the first declaration below builds our network from
+ * it. What is missing, of the wrong shape or contradictory is collected, and reported by
+ * gen_model_import in one sentence; a declaration fails only for want of memory, on unreadable files
+ * and when the config builds no network. */
+
 /* A foreign tensor by name; data NULL when there is none. An optional common prefix such as
- * "generator." is tried by itself; duplicates must be bit-equal. f32. */
+ * "generator." is tried by itself; duplicates must be bit-equal. f32; valid until the import ends. */
 GEN_API gen_tensor gen_import_find(gen_import *im, const char *name);
+/* The shape of a foreign tensor, without reading values: rank -1 when there is none. For recognises
+ * and for widths. */
+GEN_API gen_shape gen_import_shape(const gen_import *im, const char *name);
 GEN_API int gen_import_count(const gen_import *im);
 GEN_API const char *gen_import_name(const gen_import *im, int i);
 /* Weight at foreign path `from` in any of the three spellings of spectral norm
@@ -103,6 +119,9 @@ GEN_API gen_status gen_import_norm(gen_import *im, const char *from, const char 
 GEN_API gen_status gen_import_copy(gen_import *im, const char *from, const char *to);
 /* Foreign names that are known and not used (listed apart from the unknown). `prefix` of the name. */
 GEN_API gen_status gen_import_ignore(gen_import *im, const char *prefix, const char *why);
+/* A line for the report, e.g. config keys that are not used. */
+GEN_API gen_status gen_import_note(gen_import *im, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #ifdef __cplusplus
 }
