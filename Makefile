@@ -38,11 +38,18 @@ PUBLIC_HEADERS := \
 BASE := \
     libgen/base/alloc.c \
     libgen/base/fail.c \
+    libgen/base/map.c \
     libgen/base/pool.c
 
-TENSOR :=
+TENSOR := \
+    libgen/tensor/npy.c \
+    libgen/tensor/random.c \
+    libgen/tensor/tensor.c
 
-GRAPH :=
+GRAPH := \
+    libgen/graph/grad.c \
+    libgen/graph/graph.c \
+    libgen/graph/source.c
 
 OPS := \
     libgen/ops/list.c
