@@ -52,7 +52,9 @@ GRAPH := \
     libgen/graph/source.c
 
 OPS := \
-    libgen/ops/list.c
+    libgen/ops/conv.c \
+    libgen/ops/list.c \
+    libgen/ops/shape_rules.c
 
 BACKENDS :=
 
