@@ -49,6 +49,7 @@ TENSOR := \
 GRAPH := \
     libgen/graph/grad.c \
     libgen/graph/graph.c \
+    libgen/graph/params.c \
     libgen/graph/source.c
 
 OPS := \

@@ -35,9 +35,9 @@ GEN_API gen_tensor gen_params_at(const gen_params *p, int i, const char **name, 
 /* Says that values were changed: packed copies made from them are dropped by the next plan. */
 GEN_API void gen_params_touch(gen_params *p);
 
-/* Frees the data of tensors that plans have packed and no longer read (inference from a file: the
- * packed form is all that is needed). gen_params_get then gives data NULL for them, and a new plan
- * that needs one is an error. */
+/* Frees the values (inference from a file: packed forms are all that plans read). Plans made before
+ * keep working; a later one is an error where it needs a value of which no packed copy fits.
+ * gen_params_get then gives data NULL. */
 GEN_API void gen_params_release(gen_params *p);
 
 #ifdef __cplusplus

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Named values, and the packed copies that kernels made of them. Tensors are separate allocations
+ * (a file may be read straight into them, and those that are packed can be freed one by one); the
+ * order is that of their names, so that nothing depends on the order of creation.
+ */
+#include "libgen/graph/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libgen/base/alloc.h"
+#include "libgen/base/map.h"
+
+struct entry {
+    char *name;
+    gen_tensor tensor;
+    bool trained;
+};
+
+struct pack {
+    struct pack *next;
+    void *data;
+    uint64_t bytes;
+};
+
+struct gen_params {
+    struct entry **entry;
+    uint64_t capacity;
+    int count;
+    bool sorted;
+    gen_map names; /* name -> entry */
+    gen_map packs; /* key -> pack */
+    struct pack *first_pack;
+    uint64_t pack_bytes, version;
+};
+
+gen_status gen_params_create(gen_params **out)
+{
+    return GEN_ALLOC(out, 1, "parameters");
+}
+
+static void free_entry(struct entry *e)
+{
+    gen_free(e->name);
+    gen_tensor_free(&e->tensor);
+    gen_free(e);
+}
+
+static void drop_packs(gen_params *p)
+{
+    while (p->first_pack) {
+        struct pack *next = p->first_pack->next;
+        gen_free(p->first_pack->data);
+        gen_free(p->first_pack);
+        p->first_pack = next;
+    }
+    gen_map_free(&p->packs);
+    p->pack_bytes = 0;
+}
+
+void gen_params_free(gen_params **params)
+{
+    gen_params *p = *params;
+    if (!p)
+        return;
+    for (int i = 0; i < p->count; i++)
+        free_entry(p->entry[i]);
+    gen_free(p->entry);
+    gen_map_free(&p->names);
+    drop_packs(p);
+    gen_free(p);
+    *params = NULL;
+}
+
+gen_status gen_params_add(gen_params *p, const char *name, gen_shape shape, bool trained,
+                          float **values)
+{
+    gen_status status = GEN_OK;
+    struct entry *e = NULL;
+    if (gen_map_get(&p->names, name))
+        return gen_fail(GEN_EINVAL, "parameter '%s' is there already", name);
+    GEN_TRY(GEN_GROW(&p->entry, &p->capacity, p->count + 1));
+    GEN_GOTO(GEN_ALLOC(&e, 1, "parameter"));
+    e->trained = trained;
+    GEN_GOTO(gen_strdup(&e->name, name));
+    GEN_GOTO(gen_tensor_create(&e->tensor, GEN_F32, shape));
+    GEN_GOTO(gen_map_set(&p->names, name, e));
+    p->entry[p->count++] = e;
+    p->sorted = false;
+    if (values)
+        *values = e->tensor.data;
+    e = NULL;
+done:
+    if (e)
+        free_entry(e);
+    return status;
+}
+
+gen_tensor gen_params_get(const gen_params *p, const char *name)
+{
+    const struct entry *e = gen_map_get(&p->names, name);
+    return e ? e->tensor : (gen_tensor){ 0 };
+}
+
+int gen_params_count(const gen_params *p)
+{
+    return p->count;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct entry *const *)a)->name, (*(struct entry *const *)b)->name);
+}
+
+gen_tensor gen_params_at(const gen_params *params, int i, const char **name, bool *trained)
+{
+    gen_params *p = (gen_params *)params; /* sorting is not a visible change */
+    if (!p->sorted) {
+        qsort(p->entry, (size_t)p->count, sizeof *p->entry, by_name);
+        p->sorted = true;
+    }
+    if (i < 0 || i >= p->count)
+        return (gen_tensor){ 0 };
+    if (name)
+        *name = p->entry[i]->name;
+    if (trained)
+        *trained = p->entry[i]->trained;
+    return p->entry[i]->tensor;
+}
+
+void gen_params_touch(gen_params *p)
+{
+    p->version++;
+}
+
+uint64_t gen_params_version(const gen_params *p)
+{
+    return p->version;
+}
+
+void gen_params_release(gen_params *p)
+{
+    for (int i = 0; i < p->count; i++)
+        gen_tensor_free(&p->entry[i]->tensor);
+}
+
+/* ---- packed copies ----------------------------------------------------------------------------- */
+
+/* A touched value gets other keys (the version is part of them); old copies stay while plans that
+ * use them may live, and go with the params. */
+static void versioned(const gen_params *p, const char *key, char *out, size_t size)
+{
+    snprintf(out, size, "%llu|%s", (unsigned long long)p->version, key);
+}
+
+const void *gen_params_packed(gen_params *p, const char *key)
+{
+    char full[512];
+    versioned(p, key, full, sizeof full);
+    const struct pack *k = gen_map_get(&p->packs, full);
+    return k ? k->data : NULL;
+}
+
+gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes, void **out)
+{
+    gen_status status = GEN_OK;
+    char full[512];
+    struct pack *k = NULL;
+    versioned(p, key, full, sizeof full);
+    GEN_TRY(GEN_ALLOC(&k, 1, "packed weights"));
+    k->bytes = bytes;
+    GEN_GOTO(gen_alloc_raw(&k->data, bytes, 1, "packed weights"));
+    GEN_GOTO(gen_map_set(&p->packs, full, k));
+    k->next = p->first_pack;
+    p->first_pack = k;
+    p->pack_bytes += bytes;
+    *out = k->data;
+    k = NULL;
+done:
+    if (k) {
+        gen_free(k->data);
+        gen_free(k);
+    }
+    return status;
+}
+
+void gen_params_unpack(gen_params *p, const char *key)
+{
+    char full[512];
+    versioned(p, key, full, sizeof full);
+    struct pack *k = gen_map_get(&p->packs, full);
+    if (!k)
+        return;
+    p->pack_bytes -= k->bytes;
+    gen_free(k->data);
+    k->data = NULL; /* stays in the list; found as absent */
+    k->bytes = 0;
+}
+
+uint64_t gen_params_packed_bytes(const gen_params *p)
+{
+    return p->pack_bytes;
+}
