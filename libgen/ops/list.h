@@ -67,9 +67,17 @@ typedef struct gen_pool_dx_attr {
 } gen_pool_dx_attr;
 
 /* space_to_depth and depth_to_space. */
-typedef struct gen_block_attr {
+typedef struct gen_fold_attr {
     int64_t block, block_major;
-} gen_block_attr;
+} gen_fold_attr;
+
+/* slice along one axis; concat; (the plan's rules read these two). */
+typedef struct gen_slice_attr {
+    int64_t axis, first, count;
+} gen_slice_attr;
+typedef struct gen_concat_attr {
+    int64_t axis;
+} gen_concat_attr;
 
 /* batch_norm_dx: inputs x, mean, var (outputs of batch_norm), dy; attributes of batch_norm. */
 
