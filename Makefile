@@ -33,51 +33,58 @@ PUBLIC_HEADERS := \
     libgen/random.h \
     libgen/status.h \
     libgen/tensor.h \
-    weather/weather.h
+    weather/weather.h \
 
 BASE := \
     libgen/base/alloc.c \
     libgen/base/fail.c \
+    libgen/base/file.c \
+    libgen/base/json.c \
+    libgen/base/json_write.c \
     libgen/base/map.c \
-    libgen/base/pool.c
+    libgen/base/options.c \
+    libgen/base/pool.c \
+    libgen/base/sha256.c \
 
 TENSOR := \
     libgen/tensor/npy.c \
     libgen/tensor/random.c \
-    libgen/tensor/tensor.c
+    libgen/tensor/tensor.c \
 
 GRAPH := \
     libgen/graph/grad.c \
     libgen/graph/graph.c \
     libgen/graph/params.c \
-    libgen/graph/source.c
+    libgen/graph/source.c \
 
 OPS := \
     libgen/ops/conv.c \
     libgen/ops/list.c \
-    libgen/ops/shape_rules.c
+    libgen/ops/shape_rules.c \
 
-BACKENDS :=
+BACKENDS := \
 
-PLAN :=
+PLAN := \
 
-NN :=
+NN := \
 
-MODEL :=
+MODEL := \
 
-WEATHER :=
+WEATHER := \
 
-CLI :=
+CLI := \
 
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \
-    tests/unit/base.c
+    tests/unit/base.c \
+    tests/unit/file.c \
+    tests/unit/text.c \
 
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
-KERNELS :=
+KERNELS := \
 
 # ---- rules ---------------------------------------------------------------------------------------
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))

@@ -55,6 +55,25 @@ GEN_API gen_status gen_parse_int(const char *text, const char *what, int64_t min
 GEN_API gen_status gen_parse_real(const char *text, const char *what, double min, double max,
                                   double *out);
 
+/* "6G", "512MiB", "1000": decimal or binary units. EINVAL. */
+GEN_API gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out);
+
+/* The shortest text that reads back as v, the same in every locale; "nan", "inf". Returns buf. */
+#define GEN_REAL_TEXT 40
+GEN_API const char *gen_real_text(double v, char buf[GEN_REAL_TEXT]);
+
+/* Sets the option from text. The text is borrowed by strings. */
+GEN_API gen_status gen_option_apply(const gen_option *o, void *settings, const char *text);
+
+/* The value as text that gen_option_apply reads back; "" for a string that is not set. */
+GEN_API const char *gen_option_value(const gen_option *o, const void *settings, char *buf,
+                                     size_t size);
+
+/* Word `index` of the choices into buf ("" when there is none); returns buf. */
+#define GEN_CHOICE_TEXT 32
+GEN_API const char *gen_option_choice(const gen_option *o, int64_t index,
+                                      char buf[GEN_CHOICE_TEXT]);
+
 /* " stride=2,2 pad=1" of what differs from the default, into buf (cut at size). */
 GEN_API void gen_options_text(const gen_option *table, const void *settings, char *buf, size_t size);
 
