@@ -67,10 +67,19 @@ BACKENDS := \
 PLAN := \
 
 NN := \
+    libgen/nn/attention.c \
+    libgen/nn/blocks.c \
+    libgen/nn/conv_gru.c \
+    libgen/nn/layers.c \
+    libgen/nn/net.c \
+    libgen/nn/params_init.c \
+    libgen/nn/spectral_norm.c
 
 MODEL := \
 
 WEATHER := \
+    weather/dgmr.c \
+    weather/dgmr_import.c
 
 CLI := \
 
