@@ -59,8 +59,14 @@ GRAPH := \
 
 OPS := \
     libgen/ops/conv.c \
+    libgen/ops/elementwise.c \
+    libgen/ops/index.c \
     libgen/ops/list.c \
+    libgen/ops/reduce.c \
+    libgen/ops/shape.c \
     libgen/ops/shape_rules.c \
+    libgen/ops/softmax.c \
+    libgen/ops/strides.c
 
 BACKENDS := \
 

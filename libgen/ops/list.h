@@ -33,6 +33,50 @@
     X(max_pool_dx)                                                                                 \
     X(space_to_depth)                                                                              \
     X(depth_to_space)                                                                              \
+    /* elementwise.c */                                                                            \
+    X(relu)                                                                                        \
+    X(leaky_relu)                                                                                  \
+    X(sigmoid)                                                                                     \
+    X(tanh)                                                                                        \
+    X(exp)                                                                                         \
+    X(log)                                                                                         \
+    X(sqrt)                                                                                        \
+    X(rsqrt)                                                                                       \
+    X(reciprocal)                                                                                  \
+    X(square)                                                                                      \
+    X(abs)                                                                                         \
+    X(softplus)                                                                                    \
+    X(affine)                                                                                      \
+    X(clamp)                                                                                       \
+    X(cast)                                                                                        \
+    X(stop_gradient)                                                                               \
+    X(add)                                                                                         \
+    X(sub)                                                                                         \
+    X(mul)                                                                                         \
+    X(div)                                                                                         \
+    X(max)                                                                                         \
+    X(min)                                                                                         \
+    X(greater)                                                                                     \
+    X(lerp)                                                                                        \
+    /* softmax.c */                                                                                \
+    X(softmax)                                                                                     \
+    /* reduce.c */                                                                                 \
+    X(sum)                                                                                         \
+    X(mean)                                                                                        \
+    X(max_over)                                                                                    \
+    X(sum_to)                                                                                      \
+    /* shape.c */                                                                                  \
+    X(reshape)                                                                                     \
+    X(transpose)                                                                                   \
+    X(broadcast)                                                                                   \
+    X(concat)                                                                                      \
+    X(slice)                                                                                       \
+    X(pad)                                                                                         \
+    /* index.c */                                                                                  \
+    X(gather)                                                                                      \
+    X(gather_dx)                                                                                   \
+    X(crop)                                                                                        \
+    X(crop_dx)                                                                                     \
     /* (last) */
 /* clang-format on */
 
@@ -80,5 +124,45 @@ typedef struct gen_concat_attr {
 } gen_concat_attr;
 
 /* batch_norm_dx: inputs x, mean, var (outputs of batch_norm), dy; attributes of batch_norm. */
+
+/* leaky_relu: p is the slope; affine: p * x + q; clamp: p = lo, q = hi. The others have none. */
+typedef struct gen_unary_attr {
+    double p, q;
+} gen_unary_attr;
+
+typedef struct gen_cast_attr {
+    int64_t to; /* gen_dtype */
+} gen_cast_attr;
+
+/* sum, mean, max_over: bit i = axis i. */
+typedef struct gen_axes_attr {
+    int64_t axes;
+} gen_axes_attr;
+
+typedef struct gen_softmax_attr {
+    int64_t axis;
+} gen_softmax_attr;
+
+/* transpose: axis i of the result is axis order[i] of x. 9 = three triples, for printing. */
+typedef struct gen_transpose_attr {
+    int64_t order[9];
+} gen_transpose_attr;
+
+typedef struct gen_pad_attr {
+    int64_t lo[9], hi[9]; /* three triples, for printing */
+    double value;
+} gen_pad_attr;
+
+/* gather: x, index; gather_dx (the adjoint, a scatter-add): dy, index -> dim rows along axis. */
+typedef struct gen_gather_attr {
+    int64_t axis, dim; /* dim: rows of x along axis */
+} gen_gather_attr;
+
+/* crop: x, offset -> windows of h x w; crop_dx: dy, offset -> images of h x w. */
+typedef struct gen_crop_attr {
+    int64_t h, w;
+} gen_crop_attr;
+
+/* reshape, broadcast, sum_to: gen_shape_attr of libgen/ops/strides.h. */
 
 #endif
