@@ -58,6 +58,7 @@ GRAPH := \
     libgen/graph/source.c \
 
 OPS := \
+    libgen/ops/block.c \
     libgen/ops/conv.c \
     libgen/ops/elementwise.c \
     libgen/ops/index.c \
@@ -67,6 +68,10 @@ OPS := \
     libgen/ops/shape_rules.c \
     libgen/ops/softmax.c \
     libgen/ops/strides.c
+    libgen/ops/matmul.c \
+    libgen/ops/norm.c \
+    libgen/ops/resample.c \
+    libgen/ops/shape_rules.c
 
 BACKENDS := \
 

@@ -31,6 +31,7 @@
     X(avg_pool_dx)                                                                                 \
     X(max_pool)                                                                                    \
     X(max_pool_dx)                                                                                 \
+    /* block.c */                                                                                  \
     X(space_to_depth)                                                                              \
     X(depth_to_space)                                                                              \
     /* elementwise.c */                                                                            \

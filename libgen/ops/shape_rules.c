@@ -78,8 +78,7 @@ double gen_rule_act(int64_t act, double slope, double v)
     }
 }
 
-/* Moves the first `axes` of from[] to the end of to[], filling the front with `rest`. */
-static void align(int64_t to[3], const int64_t *from, int axes, int64_t rest)
+void gen_rule_align(int64_t to[3], const int64_t *from, int axes, int64_t rest)
 {
     for (int i = 0; i < 3; i++)
         to[i] = i < 3 - axes ? rest : from[i - (3 - axes)];
@@ -106,15 +105,15 @@ gen_conv_dims gen_conv_dims_of(const gen_node *n)
     d.groups = a->groups;
     d.cin = x.dim[x.rank - 1];
     d.cout = y.dim[y.rank - 1];
-    align(d.x, x.dim + 1, d.axes, 1);
-    align(d.y, y.dim + 1, d.axes, 1);
-    align(d.kernel, kernel, d.axes, 1);
-    align(d.stride, a->stride, d.axes, 1);
-    align(d.dilation, a->dilation, d.axes, 1);
-    align(d.pad_lo, a->pad_lo, d.axes, 0);
-    align(d.pad_hi, a->pad_hi, d.axes, 0);
-    align(d.up, a->up, d.axes, 1);
-    align(d.pool, a->pool, d.axes, 1);
+    gen_rule_align(d.x, x.dim + 1, d.axes, 1);
+    gen_rule_align(d.y, y.dim + 1, d.axes, 1);
+    gen_rule_align(d.kernel, kernel, d.axes, 1);
+    gen_rule_align(d.stride, a->stride, d.axes, 1);
+    gen_rule_align(d.dilation, a->dilation, d.axes, 1);
+    gen_rule_align(d.pad_lo, a->pad_lo, d.axes, 0);
+    gen_rule_align(d.pad_hi, a->pad_hi, d.axes, 0);
+    gen_rule_align(d.up, a->up, d.axes, 1);
+    gen_rule_align(d.pool, a->pool, d.axes, 1);
     for (int i = 0; i < 3; i++)
         d.conv[i] = gen_rule_window(d.x[i] * d.up[i], d.pad_lo[i], d.pad_hi[i], d.kernel[i],
                                     d.stride[i], d.dilation[i]);

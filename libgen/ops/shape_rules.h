@@ -27,6 +27,10 @@ gen_status gen_rule_same(const gen_node *n, gen_shape *shape, gen_dtype *dtype);
 /* Replaces zeros by `usual` on the first `axes` entries, sets the others to `rest`. */
 void gen_rule_triple(int64_t v[3], int axes, int64_t usual, int64_t rest);
 
+/* Moves the first `axes` of from[] to the end of to[], the front gets `rest`: spatial sizes or
+ * attributes as (D,H,W). */
+void gen_rule_align(int64_t to[3], const int64_t *from, int axes, int64_t rest);
+
 /* Cells along one axis: (size + lo + hi - dilation*(kernel-1) - 1) / stride + 1; 0 when the window
  * does not fit. */
 int64_t gen_rule_window(int64_t size, int64_t lo, int64_t hi, int64_t kernel, int64_t stride,
