@@ -63,15 +63,14 @@ OPS := \
     libgen/ops/elementwise.c \
     libgen/ops/index.c \
     libgen/ops/list.c \
+    libgen/ops/matmul.c \
+    libgen/ops/norm.c \
     libgen/ops/reduce.c \
+    libgen/ops/resample.c \
     libgen/ops/shape.c \
     libgen/ops/shape_rules.c \
     libgen/ops/softmax.c \
-    libgen/ops/strides.c
-    libgen/ops/matmul.c \
-    libgen/ops/norm.c \
-    libgen/ops/resample.c \
-    libgen/ops/shape_rules.c
+    libgen/ops/strides.c \
 
 BACKENDS := \
 

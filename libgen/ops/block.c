@@ -7,15 +7,15 @@
 #include "libgen/ops/shape_rules.h"
 
 static const gen_option options[] = {
-    { GEN_OPT_INT, "block", .offset = offsetof(gen_block_attr, block) },
-    { GEN_OPT_FLAG, "block_major", .offset = offsetof(gen_block_attr, block_major) },
+    { GEN_OPT_INT, "block", .offset = offsetof(gen_fold_attr, block) },
+    { GEN_OPT_FLAG, "block_major", .offset = offsetof(gen_fold_attr, block_major) },
     { GEN_OPT_END },
 };
 
 static gen_status check(const gen_node *n, gen_shape *x)
 {
     char text[GEN_SHAPE_TEXT];
-    int64_t b = ((const gen_block_attr *)n->attr)->block;
+    int64_t b = ((const gen_fold_attr *)n->attr)->block;
     *x = gen_node_shape(n->in[0]);
     if (x->rank != 4)
         return gen_fail(GEN_EINVAL, "x is %s, expected [N,H,W,C]", gen_shape_text(*x, text));
@@ -29,7 +29,7 @@ static gen_status to_depth_infer(const gen_node *n, gen_shape *shape, gen_dtype 
     char text[GEN_SHAPE_TEXT];
     gen_shape x;
     GEN_TRY(check(n, &x));
-    int64_t b = ((const gen_block_attr *)n->attr)->block;
+    int64_t b = ((const gen_fold_attr *)n->attr)->block;
     if (x.dim[1] % b || x.dim[2] % b)
         return gen_fail(GEN_EINVAL, "x is %s, expected height and width divisible by %lld",
                         gen_shape_text(x, text), (long long)b);
@@ -43,7 +43,7 @@ static gen_status to_space_infer(const gen_node *n, gen_shape *shape, gen_dtype 
     char text[GEN_SHAPE_TEXT];
     gen_shape x;
     GEN_TRY(check(n, &x));
-    int64_t b = ((const gen_block_attr *)n->attr)->block;
+    int64_t b = ((const gen_fold_attr *)n->attr)->block;
     if (x.dim[3] % (b * b))
         return gen_fail(GEN_EINVAL, "x is %s, expected channels divisible by %lld",
                         gen_shape_text(x, text), (long long)(b * b));
@@ -53,7 +53,7 @@ static gen_status to_space_infer(const gen_node *n, gen_shape *shape, gen_dtype 
 }
 
 /* Copies between `fine` [N,H,W,C] and `deep` [N,H/b,W/b,C*b*b]. */
-static void move(const gen_block_attr *a, gen_shape fine, double *to, const double *from,
+static void move(const gen_fold_attr *a, gen_shape fine, double *to, const double *from,
                  bool to_deep)
 {
     int64_t b = a->block, c = fine.dim[3], width = fine.dim[2] / b;
@@ -83,7 +83,7 @@ static void to_space_ref(const gen_node *n, const double *const in[], double *co
 static void to_depth_grad(gen_graph *g, gen_node *n, gen_node *const dy[], const bool needs[],
                           gen_node *dx[])
 {
-    const gen_block_attr *a = n->attr;
+    const gen_fold_attr *a = n->attr;
     if (needs[0])
         dx[0] = gen_depth_to_space(g, dy[0], (int)a->block, a->block_major);
 }
@@ -91,7 +91,7 @@ static void to_depth_grad(gen_graph *g, gen_node *n, gen_node *const dy[], const
 static void to_space_grad(gen_graph *g, gen_node *n, gen_node *const dy[], const bool needs[],
                           gen_node *dx[])
 {
-    const gen_block_attr *a = n->attr;
+    const gen_fold_attr *a = n->attr;
     if (needs[0])
         dx[0] = gen_space_to_depth(g, dy[0], (int)a->block, a->block_major);
 }
@@ -101,7 +101,7 @@ const gen_op gen_op_space_to_depth = {
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
-    .attr_size = sizeof(gen_block_attr),
+    .attr_size = sizeof(gen_fold_attr),
     .attrs = options,
     .infer = to_depth_infer,
     .grad = to_depth_grad,
@@ -113,7 +113,7 @@ const gen_op gen_op_depth_to_space = {
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
-    .attr_size = sizeof(gen_block_attr),
+    .attr_size = sizeof(gen_fold_attr),
     .attrs = options,
     .infer = to_space_infer,
     .grad = to_space_grad,
@@ -122,12 +122,12 @@ const gen_op gen_op_depth_to_space = {
 
 gen_node *gen_space_to_depth(gen_graph *g, gen_node *x, int b, bool block_major)
 {
-    gen_block_attr a = { .block = b, .block_major = block_major };
+    gen_fold_attr a = { .block = b, .block_major = block_major };
     return gen_node_add(g, &gen_op_space_to_depth, &a, &x, 1);
 }
 
 gen_node *gen_depth_to_space(gen_graph *g, gen_node *x, int b, bool block_major)
 {
-    gen_block_attr a = { .block = b, .block_major = block_major };
+    gen_fold_attr a = { .block = b, .block_major = block_major };
     return gen_node_add(g, &gen_op_depth_to_space, &a, &x, 1);
 }
