@@ -1,25 +1,62 @@
 # libgen: `make help` lists the targets.
+#
+# One file; sources are listed, not globbed (a blank line ends each list, so that lists merge);
+# everything is built under $(B). `make V=1` shows the commands, `make config` what was found.
 VERSION := 0.1.0
+SOVERSION := 0
 SHELL := /bin/bash
 B ?= build
 Q := $(if $(V),,@)
 
-CC ?= cc
+# deps_test and deps_demo call make again: on a fresh machine pkg-config is not there when this
+# file is first read.
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CXX := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 OPT ?= -O2 -g
 SANITIZE ?=
-WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
-CFLAGS_ALL := -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-math-errno -fPIC \
-    -fvisibility=hidden -pthread -I. -I$(B)/include -DGEN_VERSION='"$(VERSION)"' $(SANITIZE) $(CFLAGS)
+WERROR ?= -Werror
+WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wno-format-truncation -Wno-missing-field-initializers $(WERROR)
 
-# ---- dependencies (Debian packages), found by pkg-config --------------------------------------
-PKG := pkg-config
+# ---- where things go ------------------------------------------------------------------------------
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share/libgen
+
+# ---- dependencies: found by pkg-config, installed by Debian package name --------------------------
+# WITH_X=auto takes an optional part where its libraries are found; yes insists; no leaves it out.
+WITH_WEATHER ?= auto
+WITH_CUDA ?= auto
+
+PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas
 WEATHER_PKGS := netcdf libpng cairo
 TEST_PKGS := cmocka
-PKG_CFLAGS := $(shell $(PKG) --cflags $(CORE_PKGS) $(WEATHER_PKGS) $(TEST_PKGS) 2>/dev/null)
-CORE_LIBS := $(shell $(PKG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
-WEATHER_LIBS := $(shell $(PKG) --libs $(WEATHER_PKGS) 2>/dev/null)
-TEST_LIBS := $(shell $(PKG) --libs $(TEST_PKGS) 2>/dev/null)
+CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
+    libzip-dev zlib1g-dev
+WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev
+TEST_DEBS := libcmocka-dev g++
+
+# Names of the packages that are not there.
+missing = $(shell for p in $(1); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
+MISSING := $(call missing,$(CORE_PKGS))
+MISSING += $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E - >/dev/null 2>&1 || echo onednn)
+MISSING := $(strip $(MISSING))
+MISSING_WEATHER := $(strip $(call missing,$(WEATHER_PKGS)))
+MISSING_TEST := $(strip $(call missing,$(TEST_PKGS)))
+
+HAVE_WEATHER := $(if $(filter no,$(WITH_WEATHER)),,$(if $(MISSING_WEATHER),,yes))
+PKGS := $(CORE_PKGS) $(if $(HAVE_WEATHER),$(WEATHER_PKGS)) $(if $(MISSING_TEST),,$(TEST_PKGS))
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
+WEATHER_LIBS := $(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null) -lm
+TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
+
+CFLAGS_ALL := -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-math-errno \
+    -fPIC -fvisibility=hidden -pthread -I. -I$(B)/include -DGEN_VERSION='"$(VERSION)"' \
+    $(if $(HAVE_WEATHER),-DGEN_WITH_WEATHER=1) $(SANITIZE) $(CFLAGS)
 
 # ---- sources, one a line -------------------------------------------------------------------------
 PUBLIC_HEADERS := \
@@ -92,6 +129,10 @@ WEATHER := \
     weather/dgmr_import.c
 
 CLI := \
+    cli/arguments.c \
+    cli/info.c \
+    cli/main.c \
+    cli/terminal.c \
 
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \
@@ -99,13 +140,16 @@ TESTS := \
     tests/unit/file.c \
     tests/unit/text.c \
 
-CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
+# Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
+FUZZ := \
+    tests/fuzz/json.c \
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
 
 # ---- rules ---------------------------------------------------------------------------------------
+CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STAGED := $(foreach h,$(PUBLIC_HEADERS),$(B)/include/libgen/$(notdir $(h)))
 
@@ -114,13 +158,30 @@ ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c
 ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf16c
 ISAS := $(if $(filter x86_64,$(shell uname -m)),base avx2 avx512,base)
 KERNEL_OBJ := $(foreach k,$(KERNELS),$(foreach i,$(ISAS),$(B)/obj/$(k:.c=.$(i).o)))
+CORE_OBJ := $(call OBJ,$(CORE)) $(KERNEL_OBJ)
+WEATHER_OBJ := $(call OBJ,$(WEATHER))
+
+STATIC := $(if $(HAVE_WEATHER),$(B)/libgen-weather.a) $(B)/libgen.a
+SHARED := $(B)/libgen.so $(if $(HAVE_WEATHER),$(B)/libgen-weather.so)
+PC := $(B)/libgen.pc $(if $(HAVE_WEATHER),$(B)/libgen-weather.pc)
+LINKS := $(if $(HAVE_WEATHER),gen-nowcast)
+LINK_LIBS = $(STATIC) $(if $(HAVE_WEATHER),$(WEATHER_LIBS)) $(CORE_LIBS)
 
 .DEFAULT_GOAL := all
 .PRECIOUS: $(B)/include/libgen/%.h
 .DELETE_ON_ERROR:
 
-## all: build/gen, the libraries
-all: $(B)/libgen.a
+## all: build/gen and the libraries
+all: $(B)/gen $(STATIC) $(SHARED) $(PC)
+
+# Asked before anything is compiled. Order-only, so that it rebuilds nothing.
+ready:
+	@if [ -n "$(MISSING)" ]; then \
+	    echo "libgen: not found: $(MISSING); 'make deps' installs what is missing" >&2; exit 1; fi
+	@if [ "$(WITH_WEATHER)" = yes -a -n "$(MISSING_WEATHER)" ]; then \
+	    echo "libgen: WITH_WEATHER=yes, but not found: $(MISSING_WEATHER)" >&2; exit 1; fi
+	@if [ "$(WITH_CUDA)" = yes ]; then \
+	    echo "libgen: WITH_CUDA=yes, but this version has no CUDA backend" >&2; exit 1; fi
 
 $(B)/include/libgen/%.h: libgen/%.h
 	@mkdir -p $(@D)
@@ -129,40 +190,182 @@ $(B)/include/libgen/%.h: weather/%.h
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 
+# Rewritten only when the flags change; every object depends on it.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@echo '$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS)' > $@
+	@echo '$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS)' > $@
 FORCE:
 
-$(B)/obj/%.o: %.c $(B)/flags | $(STAGED)
+$(B)/obj/%.o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
 define ISA_RULE
-$(B)/obj/%.$(1).o: %.c $(B)/flags | $(STAGED)
+$(B)/obj/%.$(1).o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
-$(B)/libgen.a: $(call OBJ,$(CORE)) $(KERNEL_OBJ)
+$(B)/libgen.a: $(CORE_OBJ)
+$(B)/libgen-weather.a: $(WEATHER_OBJ)
+$(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-ALL_LIBS = $(B)/libgen.a $(WEATHER_LIBS) $(CORE_LIBS)
-$(B)/tests/%: tests/%.c $(B)/libgen.a $(B)/flags
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(ALL_LIBS) $(TEST_LIBS)
+SONAME = -shared -Wl,-soname,$(notdir $@).$(SOVERSION)
+$(B)/libgen.so: $(CORE_OBJ)
+	$(Q)$(CC) $(CFLAGS_ALL) $(SONAME) -o $@.$(VERSION) $^ $(LDFLAGS) $(CORE_LIBS)
+	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
+$(B)/libgen-weather.so: $(WEATHER_OBJ) $(B)/libgen.so
+	$(Q)$(CC) $(CFLAGS_ALL) $(SONAME) -o $@.$(VERSION) $(WEATHER_OBJ) $(LDFLAGS) -L$(B) -lgen $(WEATHER_LIBS)
+	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
 
+$(B)/gen: $(call OBJ,$(CLI)) $(STATIC)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(call OBJ,$(CLI)) $(LDFLAGS) $(LINK_LIBS)
+	@for l in $(LINKS); do ln -sf gen $(B)/$$l; done
+
+define PC_TEXT
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Version: $(VERSION)
+Cflags: -I$${includedir}
+endef
+export PC_TEXT
+$(B)/libgen.pc: Makefile FORCE | $(B)/flags
+	@printf '%s\n' "$$PC_TEXT" 'Name: libgen' 'Description: generative adversarial networks, the core' \
+	    'Libs: -L$${libdir} -lgen' 'Requires.private: $(CORE_PKGS)' \
+	    'Libs.private: -ldnnl -lgomp -lm -pthread' > $@
+$(B)/libgen-weather.pc: Makefile FORCE | $(B)/flags
+	@printf '%s\n' "$$PC_TEXT" 'Name: libgen-weather' 'Description: radar sequences and nowcasts' \
+	    'Requires: libgen' 'Libs: -L$${libdir} -lgen-weather' 'Requires.private: $(WEATHER_PKGS)' > $@
+
+# ---- on a fresh machine ----------------------------------------------------------------------------
+# Both call make again, because pkg-config may have come with deps.
+## demo: installs what is missing, builds, leaves a forecast and its pictures in out/
+demo: deps
+	@+$(MAKE) --no-print-directory run-demo
+
+## test: installs what is missing, builds, runs every test
+test: deps
+	@+$(MAKE) --no-print-directory run-tests
+
+DEBS := $(CORE_DEBS) $(if $(filter no,$(WITH_WEATHER)),,$(WEATHER_DEBS)) $(TEST_DEBS)
+## deps: installs missing libraries with apt where it may, else prints the line to run
+deps:
+	@B=$(B) bash tests/deps.sh $(DEBS)
+
+run-demo: all
+	@bash examples/demo.sh $(B)/gen out
+
+# ---- tests -------------------------------------------------------------------------------------------
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
+FUZZ_NAMES := $(notdir $(FUZZ:.c=))
+FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(B)/fuzz/%)
 
-## test: builds and passes the tests
-test: all $(TEST_PROGRAMS)
-	@for t in $(TEST_PROGRAMS); do $$t || exit 1; done
+$(B)/tests/%: tests/%.c $(STATIC) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(LDFLAGS) $(LINK_LIBS) $(TEST_LIBS)
+
+$(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/main.c $(STATIC) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) tests/fuzz/$*.c tests/fuzz/main.c -o $@ $(LDFLAGS) $(LINK_LIBS)
+
+run-tests: all unit-programs
+	@B=$(B) MAKE="$(MAKE)" CC="$(CC)" bash tests/run.sh $(TEST_PROGRAMS) -- $(FUZZ_PROGRAMS) -- tests/cli/*.sh
+
+unit-programs: test-ready $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+test-ready:
+	@if [ -n "$(MISSING_TEST)" ]; then \
+	    echo "libgen: not found: $(MISSING_TEST); 'make deps' installs what is missing" >&2; exit 1; fi
+
+# Unit tests and fuzz corpora of a build of its own, under a sanitizer.
+sanitized-tests: $(B)/gen unit-programs
+	@B=$(B) bash tests/run.sh $(TEST_PROGRAMS) -- $(FUZZ_PROGRAMS)
+
+SAN_MAKE = +$(MAKE) --no-print-directory OPT="-O1 -g -fno-omit-frame-pointer"
+## asan: the unit tests under AddressSanitizer and LeakSanitizer
+asan:
+	@$(SAN_MAKE) B=$(B)-asan SANITIZE="-fsanitize=address" sanitized-tests
+## ubsan: the unit tests under UndefinedBehaviorSanitizer
+ubsan:
+	@$(SAN_MAKE) B=$(B)-ubsan SANITIZE="-fsanitize=undefined -fno-sanitize-recover=all" sanitized-tests
+## tsan: the unit tests under ThreadSanitizer (OpenMP on one thread: libgomp is not instrumented)
+tsan:
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory OPT="-O1 -g" B=$(B)-tsan SANITIZE="-fsanitize=thread" sanitized-tests
+sanitize:
+	@$(SAN_MAKE) B=$(B)-san SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" sanitized-tests
+
+FUZZ_SECONDS ?= 60
+## fuzz: every fuzz target for FUZZ_SECONDS in all, under AddressSanitizer
+fuzz:
+	@$(SAN_MAKE) B=$(B)-san SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-fuzz
+run-fuzz: $(FUZZ_PROGRAMS)
+	@for f in $(FUZZ_NAMES); do \
+	    $(B)/fuzz/$$f --seconds $$(( ($(FUZZ_SECONDS) + $(words $(FUZZ_NAMES)) - 1) / $(words $(FUZZ_NAMES)) )) \
+	        tests/fuzz/corpus/$$f || exit 1; done
+
+## bench: speed beside the peers that are installed
+bench: all
+	@B=$(B) bash tests/bench/run.sh
+
+## lint: include order, blanks, file length, calls that a library may not make, header-test
+lint: header-test
+	@bash tests/lint.sh
+
+## header-test: each public header compiles alone, as C11 and as C++17
+header-test: $(STAGED)
+	@for h in $(notdir $(PUBLIC_HEADERS)); do \
+	    echo "#include <libgen/$$h>" | $(CC) -std=c11 -Wall -Wextra -Werror -I$(B)/include -fsyntax-only -xc - || exit 1; \
+	    if command -v $(CXX) >/dev/null; then \
+	    echo "#include <libgen/$$h>" | $(CXX) -std=c++17 -Wall -Wextra -Werror -I$(B)/include -fsyntax-only -xc++ - || exit 1; \
+	    fi; done
+
+# ---- the rest ----------------------------------------------------------------------------------------
+## install: into DESTDIR/PREFIX (PREFIX=/usr/local)
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/libgen
+	install -m 755 $(B)/gen $(DESTDIR)$(BINDIR)
+	for l in $(LINKS); do ln -sf gen $(DESTDIR)$(BINDIR)/$$l; done
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	for s in $(notdir $(SHARED)); do install -m 755 $(B)/$$s.$(VERSION) $(DESTDIR)$(LIBDIR) && \
+	    ln -sf $$s.$(VERSION) $(DESTDIR)$(LIBDIR)/$$s.$(SOVERSION) && \
+	    ln -sf $$s.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$$s || exit 1; done
+	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/libgen
+
+## uninstall: removes what install put there
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/gen $(LINKS:%=$(DESTDIR)$(BINDIR)/%)
+	rm -f $(foreach l,libgen libgen-weather,$(DESTDIR)$(LIBDIR)/$(l).a $(DESTDIR)$(LIBDIR)/$(l).so* \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/$(l).pc)
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/libgen
+
+## config: what was found
+config:
+	@echo 'libgen $(VERSION), $(CC), $(OPT), kernels for: $(ISAS)'
+	@echo 'core:    $(if $(MISSING),missing $(MISSING),yes) ($(CORE_PKGS) onednn)'
+	@echo 'weather: $(if $(HAVE_WEATHER),yes,no) (WITH_WEATHER=$(WITH_WEATHER)$(if $(MISSING_WEATHER),; missing $(MISSING_WEATHER)))'
+	@echo 'cuda:    no (WITH_CUDA=$(WITH_CUDA); no backend in this version)'
+	@echo 'tests:   $(if $(MISSING_TEST),missing $(MISSING_TEST),yes)'
+
+## format: clang-format on the sources that git knows
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+## clean: removes everything built
+clean:
+	rm -rf $(B) $(B)-asan $(B)-ubsan $(B)-tsan $(B)-san
+
+## help: this list
+help:
+	@awk -F': ' '/^## / { sub(/^## /, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-clean:
-	rm -rf $(B)
-
-.PHONY: all clean test FORCE
+.PHONY: all asan bench clean config demo deps format fuzz header-test help install lint ready \
+    run-demo run-fuzz run-tests sanitize sanitized-tests test test-ready tsan ubsan uninstall \
+    unit-programs FORCE

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program: finds the verb, parses, runs, and turns a status into an exit code. It knows nothing
+ * of what the verbs do. `gen-nowcast` and the like are links to it that name the verb.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "cli/arguments.h"
+#include "cli/terminal.h"
+#include "libgen/base/alloc.h"
+
+/* Every verb's table, in the order of `gen --help`. */
+static const gen_command *const tables[] = {
+    gen_commands_info,
+};
+
+static const struct {
+    const char *link, *verb;
+} links[] = {
+    { "gen-nowcast", "nowcast" },
+    { "gen-video", "video" },
+    { "gen-speech", "speech" },
+    { "gen-metrics", "metrics" },
+};
+
+/* The one table from status to exit code. Not listed: 1. */
+static const struct {
+    gen_status status;
+    int code;
+} exit_codes[] = {
+    { GEN_OK, 0 },     { GEN_EINVAL, 2 },   { GEN_EEXIST, 2 },  { GEN_EDATA, 3 },
+    { GEN_EMODEL, 4 }, { GEN_ENOMEM, 5 },   { GEN_ENUMERIC, 6 }, { GEN_EDEVICE, 7 },
+};
+enum { EXIT_GATE = 8, EXIT_SIGNAL = 128 };
+
+static int exit_code(gen_status s)
+{
+    if (s == GEN_ECANCELED && gen_terminal_signal())
+        return EXIT_SIGNAL + gen_terminal_signal();
+    for (int i = 0; i < GEN_LEN(exit_codes); i++)
+        if (exit_codes[i].status == s)
+            return exit_codes[i].code;
+    return 1;
+}
+
+/* ---- verbs ---------------------------------------------------------------------------------- */
+
+/* "model info" has the verb "model". */
+static bool has_verb(const gen_command *c, const char *verb)
+{
+    size_t n = strlen(verb);
+    return !strncmp(c->name, verb, n) && (c->name[n] == ' ' || !c->name[n]);
+}
+
+static const char *sub_verb(const gen_command *c)
+{
+    const char *blank = strchr(c->name, ' ');
+    return blank ? blank + 1 : "";
+}
+
+/* Lists the commands of a verb, or all of them. */
+static void list(FILE *out, const char *verb)
+{
+    fprintf(out, "Usage: gen %s%s [OPTION...]\n\n", verb ? verb : "VERB",
+            verb ? " COMMAND" : "");
+    for (int t = 0; t < GEN_LEN(tables); t++)
+        for (const gen_command *c = tables[t]; c->name; c++)
+            if (!verb || has_verb(c, verb))
+                fprintf(out, "  gen %-16s %s\n", c->name, c->help);
+    fprintf(out, "\ngen %s --help says more about one of them%s.\n", verb ? "VERB COMMAND" : "VERB",
+            verb ? "" : "; gen --version prints the version");
+}
+
+static gen_status unknown_word(const char *word, const char *verb)
+{
+    const char *names[128];
+    int n = 0;
+    for (int t = 0; t < GEN_LEN(tables); t++)
+        for (const gen_command *c = tables[t]; c->name && n < GEN_LEN(names); c++)
+            if (!verb)
+                names[n++] = c->name;
+            else if (has_verb(c, verb))
+                names[n++] = sub_verb(c);
+    char first[128][32]; /* "model info" offers "model" */
+    for (int i = 0; i < n && !verb; i++) {
+        snprintf(first[i], sizeof first[i], "%.*s", (int)strcspn(names[i], " "), names[i]);
+        names[i] = first[i];
+    }
+    const char *near = gen_nearest_word(word, names, n);
+    const char *lead = verb ? verb : "", *blank = verb ? " " : "";
+    if (near)
+        return gen_fail(GEN_EINVAL, "unknown command 'gen %s%s%s'; did you mean 'gen %s%s%s'?", lead,
+                        blank, word, lead, blank, near);
+    return gen_fail(GEN_EINVAL, "unknown command 'gen %s%s%s' (gen %s%s--help lists them)", lead,
+                    blank, word, lead, blank);
+}
+
+/* Finds the command that words name; *used: how many of them. NULL with a listing or an error
+ * already given, *status then says which. */
+static const gen_command *find_command(char *const *words, int n, int *used, gen_status *status)
+{
+    const gen_command *group = NULL;
+    for (int t = 0; t < GEN_LEN(tables); t++) {
+        for (const gen_command *c = tables[t]; c->name; c++) {
+            if (!has_verb(c, words[0]))
+                continue;
+            group = c;
+            *used = *sub_verb(c) ? 2 : 1;
+            if (!*sub_verb(c) || (n > 1 && !strcmp(sub_verb(c), words[1])))
+                return c;
+        }
+    }
+    if (!group) {
+        *status = unknown_word(words[0], NULL);
+    } else if (n > 1 && strcmp(words[1], "--help") && strcmp(words[1], "-h")) {
+        *status = unknown_word(words[1], words[0]);
+    } else {
+        *status = n > 1 ? GEN_OK : gen_fail(GEN_EINVAL, "gen %s wants a command", words[0]);
+        list(n > 1 ? stdout : stderr, words[0]);
+    }
+    return NULL;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+/* Everything printed has arrived, or the program has failed. */
+static gen_status flush_output(void)
+{
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout))
+        return GEN_OK;
+    return gen_fail(errno == ENOSPC || errno == EFBIG ? GEN_ENOMEM : GEN_EIO,
+                    "cannot write to standard output: %s", strerror(errno ? errno : EIO));
+}
+
+static gen_status run_command(const gen_command *c, char *const *words, int n, gen_run *r)
+{
+    bool help;
+    GEN_TRY(gen_arguments_parse(r, c, words, n, &help));
+    if (help) {
+        gen_arguments_help(stdout, c);
+        return GEN_OK;
+    }
+    gen_terminal_log(r->common.quiet, r->common.verbose);
+    r->progress = gen_terminal_progress(r->common.quiet);
+    gen_status status = c->run(r);
+    gen_terminal_progress_end();
+    return status;
+}
+
+static gen_status start(int n, char *const *words, gen_run *r)
+{
+    if (n == 0) {
+        list(stderr, NULL);
+        return gen_fail(GEN_EINVAL, "a verb is missing");
+    }
+    bool help = !strcmp(words[0], "help");
+    if (help && n > 1)
+        words++, n--;
+    else if (help || !strcmp(words[0], "--help") || !strcmp(words[0], "-h")) {
+        list(stdout, NULL);
+        return GEN_OK;
+    }
+    if (!strcmp(words[0], "--version")) {
+        printf("gen %s\n", gen_version());
+        return GEN_OK;
+    }
+    if (words[0][0] == '-')
+        return gen_fail(GEN_EINVAL, "'%s' stands before the verb (gen --help lists verbs)", words[0]);
+    int used;
+    gen_status status;
+    const gen_command *c = find_command(words, n, &used, &status);
+    if (!c)
+        return status;
+    if (help) {
+        gen_arguments_help(stdout, c);
+        return GEN_OK;
+    }
+    return run_command(c, words + used, n - used, r);
+}
+
+int main(int argc, char **argv)
+{
+    gen_run r = { 0 };
+    char *command_line = NULL;
+    char **words = NULL;
+    gen_terminal_signals();
+    const char *name = argc ? strrchr(argv[0], '/') : NULL;
+    name = name ? name + 1 : argc ? argv[0] : "gen";
+    gen_status status = GEN_ALLOC(&words, argc + 2, "arguments");
+    int n = 0;
+    if (status == GEN_OK) {
+        words[n++] = "gen";
+        for (int i = 0; i < GEN_LEN(links); i++)
+            if (!strcmp(name, links[i].link))
+                words[n++] = (char *)links[i].verb;
+        for (int i = 1; i < argc; i++)
+            words[n++] = argv[i];
+        status = gen_arguments_join(&command_line, n, words);
+    }
+    if (status == GEN_OK) {
+        r.command_line = command_line;
+        status = start(n - 1, words + 1, &r);
+    }
+    gen_status flushed = flush_output();
+    if (status == GEN_OK)
+        status = flushed;
+    int code = status == GEN_OK && r.gate_failed ? EXIT_GATE : exit_code(status);
+    if (status != GEN_OK && !(status == GEN_ECANCELED && gen_terminal_signal()))
+        gen_terminal_error(gen_last_error());
+    gen_arguments_free(&r);
+    gen_free(command_line);
+    gen_free(words);
+    return code;
+}
