@@ -110,6 +110,7 @@ OPS := \
     libgen/ops/strides.c \
 
 BACKENDS := \
+    libgen/backends/cpu/winograd.c
 
 PLAN := \
 
@@ -139,6 +140,7 @@ TESTS := \
     tests/unit/base.c \
     tests/unit/file.c \
     tests/unit/text.c \
+    tests/unit/winograd.c \
 
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
@@ -147,6 +149,7 @@ FUZZ := \
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
+    libgen/backends/cpu/kernels/winograd.c
 
 # ---- rules ---------------------------------------------------------------------------------------
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)

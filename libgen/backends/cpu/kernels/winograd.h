@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the driver of the Winograd convolution (../winograd.c, where the algorithm is explained) and
+ * its parts that are built per instruction set (winograd.c beside this) share.
+ */
+#ifndef LIBGEN_BACKENDS_CPU_KERNELS_WINOGRAD_H
+#define LIBGEN_BACKENDS_CPU_KERNELS_WINOGRAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The bilinear algorithms, one side; the 2-D one is the product of two. */
+typedef enum gen_wino_kind {
+    GEN_WINO_F2,  /* F(2,3) */
+    GEN_WINO_F4,  /* F(4,3) */
+    GEN_WINO_UP2, /* 3 taps on the x2 up-sampled input: 4 outputs from 2 + 2 cells, 5 products */
+    GEN_WINO_UP4  /* the same, 8 outputs from 4 + 2 cells, 9 products */
+} gen_wino_kind;
+
+typedef struct gen_wino_form {
+    const char *name;
+    int window;    /* input cells a tile reads, also the number of transformed inputs */
+    int step;      /* input cells from one tile to the next */
+    int out;       /* outputs of a tile */
+    int products;  /* multiplications */
+    int input[9];  /* [products]: which transformed input each product takes */
+    double g[9][3]; /* [products]: which combination of the three weights */
+} gen_wino_form;
+
+/* One convolution. A block of up to `rows` tiles has its transformed inputs at
+ * v[window*window][c/lanes][rows][lanes] and its products at m[products*products][k/lanes][rows][lanes],
+ * planes v_plane and m_plane floats apart. u is [products*products][panel][c][panel's width]. */
+typedef struct gen_wino {
+    const gen_wino_form *form;
+    gen_wino_kind kind;
+    int lanes;
+    int n, h, w, c, k, oh, ow;
+    int pad_y, pad_x; /* cells of the input that the first tile begins before it */
+    int tiles_y, tiles_x, tiles;
+    int rows;
+    int64_t v_plane, m_plane;
+    int split; /* channels accumulated in one go, a multiple of lanes */
+    const float *u, *bias, *zeros; /* bias [k], zeros [c] */
+    int act;                       /* gen_act */
+    float slope;
+    bool stream; /* write past the caches */
+} gen_wino;
+
+/* A range of tiles of a block that begins with tile `first` of the image. */
+typedef struct gen_wino_range {
+    int first, from, to;
+} gen_wino_range;
+
+typedef struct gen_wino_isa {
+    int lanes; /* 0: this build has no kernel */
+    /* Fills the columns of panel `panel` for channels c0 <= c < c1. w [k][c][3][3]. */
+    void (*weights)(const gen_wino *o, const float *w, float *u, int panel, int c0, int c1);
+    /* Channels from vector q0 to vector q1. */
+    void (*input)(const gen_wino *o, const float *x, float *v, gen_wino_range t, int q0, int q1);
+    void (*gemm)(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1);
+    void (*output)(const gen_wino *o, const float *m, const float *r, float *y, gen_wino_range t,
+                   int q0, int q1);
+} gen_wino_isa;
+
+extern const gen_wino_isa gen_wino_base, gen_wino_avx2, gen_wino_avx512;
+
+/* Columns are cut into panels of 3 vectors, and 2 or 1 where that does not divide. */
+static inline int gen_wino_panels(const gen_wino *o)
+{
+    return (o->k / o->lanes + 2) / 3;
+}
+static inline void gen_wino_panel(const gen_wino *o, int i, int *first, int *vectors)
+{
+    int n = o->k / o->lanes, threes = n == 1 ? 0 : n % 3 == 0 ? n / 3 : n % 3 == 1 ? (n - 4) / 3 : n / 3;
+    *first = i < threes ? 3 * i : 3 * threes + 2 * (i - threes);
+    *vectors = n == 1 ? 1 : i < threes ? 3 : 2;
+}
+
+#endif

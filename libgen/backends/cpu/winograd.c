@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * 3 x 3 convolution by Winograd's minimal filtering (S. Winograd, Arithmetic Complexity of
+ * Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015):
+ * f32, channels last, stride 1, constant weights.
+ *
+ *     Y = A^T [ (G g G^T) . (B^T d B) ] A
+ *
+ * for a tile of the input d and a filter g, the dot being one product for each place of the tile;
+ * summed over input channels that is one matrix product for each place,
+ * [tiles x C] [C x K], which is where the time goes. Products for each output:
+ *
+ *   F4   F(4x4, 3x3), interpolation points 0, +-3/4, +-3/2, infinity     36/16 = 2.25 (direct: 9)
+ *   F2   F(2x2, 3x3), points 0, +-1, infinity: where tiles are few       16/4  = 4
+ *   UP2, UP4: the convolution of an image up-sampled by 2 (nearest)      25/16 = 1.56, 81/64 = 1.27
+ *
+ * The points of F4 are not the usual 0, +-1, +-2: in float these give a third of the error (measured
+ * on N(0,1) data, C = 192: 2e-6 of the largest output against 9e-6) for the same work.
+ *
+ * Up-sampled images. In one dimension, with x the small image and w the filter,
+ *     y[2i] = w0 x[i-1] + (w1 + w2) x[i],   y[2i+1] = (w0 + w1) x[i] + w2 x[i+1].
+ * As polynomials the up-sampled image is (1 + z) X(z^2): it is 0 at z = -1, so F(2m,3) with -1 among
+ * its points needs one product less; and points b and -b see the same X(b^2), so they share a
+ * transformed input, and the two products may be recombined into one for the even outputs, with
+ * w0 + b^2 (w1 + w2), and one for the odd ones, with w0 + w1 + b^2 w2. Only b^2 is left: it may be
+ * negative. With X's points 0, 1, p..., infinity a tile of m cells gives 2m outputs from m + 2
+ * transformed inputs and 2m + 1 products. UP2 has p = -1: every coefficient is 1 or -1, and the error
+ * is that of a direct convolution. UP4 has p = -1, 1/2, -2, error 2.5e-6.
+ *
+ * Work goes over blocks of tiles. Where weights are few, a block is one thread's: its transformed
+ * inputs and products stay in that core's cache. Else all threads work on one block, in three steps.
+ * The cut depends on shapes only. Sums over more than 384 channels are made in parts, which halves
+ * the error at 768.
+ */
+#include <string.h>
+
+#include "libgen/backends/backend.h"
+#include "libgen/backends/cpu/kernels/winograd.h"
+#include "libgen/ops/list.h"
+
+extern const gen_kernel gen_winograd_conv;
+
+#define MAX_SPLIT 384
+#define ROW_GROUP 8                 /* tiles of the largest micro-kernel */
+#define OWN_BYTES (900 * 1024)      /* a thread's block */
+#define SHARED_BYTES (8 << 20)      /* a block of all threads */
+#define PAST_BYTES ((int64_t)24 << 20) /* results larger than this are written past the caches */
+
+#define F4_A 0.75
+#define F4_B 1.5
+#define F4_AT(p, other) /* 1 / N, N = product of the distances to the other points */             \
+    (1.0 / ((p) * 2 * (p) * ((p) * (p) - (other) * (other))))
+#define F4_ROW(p, other)                                                                           \
+    { F4_AT(p, other), (p) * F4_AT(p, other), (p) * (p) * F4_AT(p, other) }
+
+static const gen_wino_form forms[] = {
+    [GEN_WINO_F2] = { "f2", 4, 2, 2, 4, { 0, 1, 2, 3 },
+                      { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } } },
+    [GEN_WINO_F4] = { "f4", 6, 4, 4, 6, { 0, 1, 2, 3, 4, 5 },
+                      { { 1 / (F4_A * F4_A * F4_B * F4_B), 0, 0 },
+                        F4_ROW(F4_A, F4_B), F4_ROW(-F4_A, F4_B),
+                        F4_ROW(F4_B, F4_A), F4_ROW(-F4_B, F4_A), { 0, 0, 1 } } },
+    [GEN_WINO_UP2] = { "up2", 4, 2, 4, 5, { 0, 1, 2, 2, 3 },
+                       { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { -0.5, 0.5, 0.5 }, { 0.5, 0.5, -0.5 },
+                         { 0, 0, 1 } } },
+    /* Points p = -1, 1/2, -2: even outputs [1, p, p] / (p D), odd ones [1, 1, p] / D, D the product
+     * of the distances to the others of 1, -1, 1/2, -2. */
+    [GEN_WINO_UP4] = { "up4", 6, 4, 8, 9, { 0, 1, 2, 2, 3, 3, 4, 4, 5 },
+                       { { 1, 0, 0 },
+                         { 1.0 / 3, 1.0 / 3, 1.0 / 3 },
+                         { -1.0 / 3, 1.0 / 3, 1.0 / 3 }, { 1.0 / 3, 1.0 / 3, -1.0 / 3 },
+                         { -1 / 0.9375, -0.5 / 0.9375, -0.5 / 0.9375 },
+                         { -1 / 1.875, -1 / 1.875, -0.5 / 1.875 },
+                         { 1.0 / 15, -2.0 / 15, -2.0 / 15 }, { -1 / 7.5, -1 / 7.5, 2 / 7.5 },
+                         { 0, 0, 1 } } },
+};
+
+typedef struct state {
+    gen_wino o;
+    const gen_wino_isa *isa;
+    bool shared;
+    bool has_residual, const_bias;
+    int residual; /* which input */
+    int blocks;
+    int tiles_a_piece, vectors_a_piece, panels_a_piece; /* pieces of a shared block */
+    uint64_t block_bytes;
+    float *own; /* bias and zeros */
+} state;
+
+static const gen_wino_isa *kernels_of(const gen_backend *b)
+{
+    const gen_wino_isa *isa = &gen_wino_base;
+#if defined(__x86_64__)
+    if (b->isa >= GEN_ISA_AVX512)
+        isa = &gen_wino_avx512;
+    else if (b->isa >= GEN_ISA_AVX2)
+        isa = &gen_wino_avx2;
+#else
+    (void)b;
+#endif
+    return isa->lanes ? isa : NULL;
+}
+
+/* ---- which convolutions --------------------------------------------------------------------- */
+
+static int64_t one(int64_t v)
+{
+    return v ? v : 1;
+}
+
+static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
+{
+    const gen_conv_attr *a = n->attr;
+    if (b->fast_math_off || !kernels_of(b) || !is_const[1] || n->shape[0].rank != 4)
+        return false;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i]->dtype[0] != GEN_F32)
+            return false;
+    gen_shape x = gen_node_shape(n->in[0]), w = gen_node_shape(n->in[1]), y = n->shape[0];
+    bool up = one(a->up[0]) == 2 && one(a->up[1]) == 2;
+    if (n->dtype[0] != GEN_F32 || one(a->groups) != 1 || x.dim[3] % 16 || w.dim[0] % 16 ||
+        (!up && (one(a->up[0]) != 1 || one(a->up[1]) != 1)))
+        return false;
+    for (int i = 0; i < 2; i++) {
+        bool pad = up ? a->pad_lo[i] == 1 && a->pad_hi[i] == 1 : a->pad_lo[i] <= 2 && a->pad_hi[i] <= 2;
+        if (w.dim[2 + i] != 3 || one(a->stride[i]) != 1 || one(a->dilation[i]) != 1 ||
+            one(a->pool[i]) != 1 || !pad)
+            return false;
+    }
+    return gen_shape_count(x) < INT32_MAX && gen_shape_count(y) < INT32_MAX;
+}
+
+/* ---- the cut -------------------------------------------------------------------------------- */
+
+static int ceil_div(int64_t a, int64_t b)
+{
+    return (int)((a + b - 1) / b);
+}
+
+static void set_form(gen_wino *o, gen_wino_kind kind)
+{
+    o->kind = kind;
+    o->form = &forms[kind];
+    o->tiles_y = ceil_div(o->oh, o->form->out);
+    o->tiles_x = ceil_div(o->ow, o->form->out);
+    o->tiles = o->n * o->tiles_y * o->tiles_x;
+}
+
+/* Large tiles do fewer products; but weights are then read for few rows of each product, and those
+ * of large tiles are more: below about a row group, small tiles win. */
+static void choose_form(gen_wino *o, bool up)
+{
+    set_form(o, up ? GEN_WINO_UP4 : GEN_WINO_F4);
+    if (o->tiles < ROW_GROUP || o->oh < o->form->out || o->ow < o->form->out)
+        set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
+}
+
+/* An odd number of cache lines, so that the planes of one tile lie in different sets. */
+static int64_t plane_floats(int channels, int rows)
+{
+    int64_t n = (int64_t)channels * rows;
+    return n / 16 % 2 ? n : n + 16;
+}
+
+static void set_rows(gen_wino *o, int rows)
+{
+    o->rows = rows;
+    o->v_plane = plane_floats(o->c, rows);
+    o->m_plane = plane_floats(o->k, rows);
+}
+
+static uint64_t block_floats(const gen_wino *o)
+{
+    int side = o->form->window, np = o->form->products;
+    return (uint64_t)(side * side * o->v_plane + np * np * o->m_plane);
+}
+
+/* Blocks of equal size, at most `most` tiles each; whole row groups, and an even number of blocks
+ * where there are several. */
+static void set_blocks(state *s, int64_t most)
+{
+    gen_wino *o = &s->o;
+    most = most < ROW_GROUP ? ROW_GROUP : most;
+    int blocks = ceil_div(o->tiles, most);
+    if (!s->shared && o->tiles >= 2 * ROW_GROUP)
+        blocks += blocks % 2;
+    int rows = ceil_div(o->tiles, blocks);
+    if (blocks > 1)
+        rows = ceil_div(rows, ROW_GROUP) * ROW_GROUP;
+    set_rows(o, rows);
+    s->blocks = ceil_div(o->tiles, rows);
+}
+
+static void choose_cut(state *s)
+{
+    gen_wino *o = &s->o;
+    int side = o->form->window, np = o->form->products;
+    int64_t tile = (int64_t)sizeof(float) * (side * side * o->c + np * np * o->k);
+    int64_t weights = (int64_t)sizeof(float) * np * np * o->c * o->k;
+    int64_t own = OWN_BYTES / tile;
+    s->shared = own < 2 * ROW_GROUP || (o->tiles < 8 * ROW_GROUP && weights > (2 << 20));
+    set_blocks(s, s->shared ? SHARED_BYTES / tile : own);
+    int kv = o->k / o->lanes, cv = o->c / o->lanes;
+    s->tiles_a_piece = 4;
+    s->vectors_a_piece = 4 > cv && 4 > kv ? cv > kv ? cv : kv : 4;
+    s->panels_a_piece = ceil_div(gen_wino_panels(o), 2);
+}
+
+/* ---- prepare -------------------------------------------------------------------------------- */
+
+typedef struct weights_job {
+    state *s;
+    gen_prepare *p;
+    const float *w;
+    float *u;
+} weights_job;
+
+#define WEIGHTS_CHANNELS 32
+
+static void weights_piece(void *ctx, int piece, int thread)
+{
+    (void)thread;
+    weights_job *j = ctx;
+    const gen_wino *o = &j->s->o;
+    int panels = gen_wino_panels(o), c = piece / panels * WEIGHTS_CHANNELS;
+    int end = c + WEIGHTS_CHANNELS > o->c ? o->c : c + WEIGHTS_CHANNELS;
+    j->s->isa->weights(o, j->w, j->u, piece % panels, c, end);
+}
+
+static gen_status fill_weights(void *ctx, void *to)
+{
+    weights_job *j = ctx;
+    const gen_wino *o = &j->s->o;
+    GEN_TRY(j->p->constant(j->p, 1, &j->w));
+    j->u = to;
+    gen_pool_run(j->p->backend->pool, ceil_div(o->c, WEIGHTS_CHANNELS) * gen_wino_panels(o),
+                 weights_piece, j);
+    return GEN_OK;
+}
+
+static void set_shape(state *s, const gen_node *n)
+{
+    const gen_conv_attr *a = n->attr;
+    gen_wino *o = &s->o;
+    gen_shape x = gen_node_shape(n->in[0]), y = n->shape[0];
+    o->lanes = s->isa->lanes;
+    o->n = (int)x.dim[0];
+    o->h = (int)x.dim[1], o->w = (int)x.dim[2], o->c = (int)x.dim[3];
+    o->oh = (int)y.dim[1], o->ow = (int)y.dim[2], o->k = (int)y.dim[3];
+    o->pad_y = (int)a->pad_lo[0], o->pad_x = (int)a->pad_lo[1];
+    o->act = (int)a->act;
+    o->slope = (float)a->slope;
+    o->split = ceil_div(ceil_div(o->c, ceil_div(o->c, MAX_SPLIT)), o->lanes) * o->lanes;
+    o->stream = (int64_t)sizeof(float) * gen_shape_count(y) > PAST_BYTES;
+    s->has_residual = a->has_residual;
+    s->residual = 2 + (int)a->has_bias;
+    choose_form(o, one(a->up[0]) == 2);
+    choose_cut(s);
+}
+
+static gen_status prepare(gen_prepare *p)
+{
+    gen_status status = GEN_OK;
+    const gen_conv_attr *a = p->node->attr;
+    state *s;
+    GEN_TRY(GEN_ALLOC(&s, 1, "winograd"));
+    s->isa = kernels_of(p->backend);
+    set_shape(s, p->node);
+    gen_wino *o = &s->o;
+    GEN_GOTO(GEN_ALLOC(&s->own, (uint64_t)o->k + (uint64_t)o->c, "winograd"));
+    o->bias = s->own;
+    o->zeros = s->own + o->k;
+    s->const_bias = !a->has_bias || p->is_const[2];
+    p->consumed = 2;
+    if (a->has_bias && s->const_bias) {
+        const float *bias;
+        GEN_GOTO(p->constant(p, 2, &bias));
+        memcpy(s->own, bias, (size_t)o->k * sizeof(float));
+        p->consumed |= 4;
+    }
+    char layout[32];
+    snprintf(layout, sizeof layout, "%s/%d", o->form->name, o->lanes);
+    weights_job j = { .s = s, .p = p };
+    const void *u;
+    GEN_GOTO(p->packed(p, 1, layout,
+                       sizeof(float) * (uint64_t)(o->form->products * o->form->products) *
+                           (uint64_t)o->c * (uint64_t)o->k,
+                       fill_weights, &j, &u));
+    o->u = u;
+    s->block_bytes = (block_floats(o) * sizeof(float) + 63) / 64 * 64;
+    p->workspace = s->block_bytes * (s->shared ? 1 : (uint64_t)gen_pool_threads(p->backend->pool));
+    p->state = s;
+done:
+    if (status != GEN_OK) {
+        gen_free(s->own);
+        gen_free(s);
+    }
+    return status;
+}
+
+static void free_state(void *p)
+{
+    state *s = p;
+    gen_free(s->own);
+    gen_free(s);
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+typedef struct job {
+    const state *s;
+    const gen_wino *o;
+    const float *x, *r;
+    float *y, *v, *m;
+    char *workspace;
+    int first, rows; /* the block's tiles */
+} job;
+
+static void own_block(void *ctx, int piece, int thread)
+{
+    const job *j = ctx;
+    const gen_wino *o = j->o;
+    const gen_wino_isa *isa = j->s->isa;
+    int np = o->form->products, panels = gen_wino_panels(o);
+    int first = piece * o->rows, rows = o->tiles - first < o->rows ? o->tiles - first : o->rows;
+    gen_wino_range t = { first, 0, rows };
+    float *v = (float *)(j->workspace + (uint64_t)thread * j->s->block_bytes);
+    float *m = v + o->form->window * o->form->window * o->v_plane;
+    isa->input(o, j->x, v, t, 0, o->c / o->lanes);
+    for (int plane = 0; plane < np * np; plane++)
+        isa->gemm(o, v, m, rows, plane, 0, panels);
+    isa->output(o, m, j->r, j->y, t, 0, o->k / o->lanes);
+}
+
+/* Tiles and vectors of channels of piece `piece` of an input or output transform. */
+static gen_wino_range part(const job *j, int piece, int vectors, int *q0, int *q1)
+{
+    int across = ceil_div(vectors, j->s->vectors_a_piece), step = j->s->tiles_a_piece;
+    int from = piece / across * step;
+    *q0 = piece % across * j->s->vectors_a_piece;
+    *q1 = *q0 + j->s->vectors_a_piece < vectors ? *q0 + j->s->vectors_a_piece : vectors;
+    return (gen_wino_range){ j->first, from, from + step < j->rows ? from + step : j->rows };
+}
+
+static void input_piece(void *ctx, int piece, int thread)
+{
+    (void)thread;
+    const job *j = ctx;
+    int q0, q1;
+    gen_wino_range t = part(j, piece, j->o->c / j->o->lanes, &q0, &q1);
+    j->s->isa->input(j->o, j->x, j->v, t, q0, q1);
+}
+
+static void product_piece(void *ctx, int piece, int thread)
+{
+    (void)thread;
+    const job *j = ctx;
+    int panels = gen_wino_panels(j->o), step = j->s->panels_a_piece, across = ceil_div(panels, step);
+    int p0 = piece % across * step, p1 = p0 + step < panels ? p0 + step : panels;
+    j->s->isa->gemm(j->o, j->v, j->m, j->rows, piece / across, p0, p1);
+}
+
+static void output_piece(void *ctx, int piece, int thread)
+{
+    (void)thread;
+    const job *j = ctx;
+    int q0, q1;
+    gen_wino_range t = part(j, piece, j->o->k / j->o->lanes, &q0, &q1);
+    j->s->isa->output(j->o, j->m, j->r, j->y, t, q0, q1);
+}
+
+static void shared_block(job *j, gen_pool *pool)
+{
+    const gen_wino *o = j->o;
+    const state *s = j->s;
+    int tiles = ceil_div(j->rows, s->tiles_a_piece), np = o->form->products;
+    gen_pool_run(pool, tiles * ceil_div(o->c / o->lanes, s->vectors_a_piece), input_piece, j);
+    gen_pool_run(pool, np * np * ceil_div(gen_wino_panels(o), s->panels_a_piece), product_piece, j);
+    gen_pool_run(pool, tiles * ceil_div(o->k / o->lanes, s->vectors_a_piece), output_piece, j);
+}
+
+static gen_status run(void *st, const void *const in[], void *const out[], void *workspace,
+                      gen_backend *b)
+{
+    const state *s = st;
+    gen_wino o = s->o;
+    if (!s->const_bias)
+        o.bias = in[2];
+    job j = { .s = s, .o = &o, .x = in[0], .r = s->has_residual ? in[s->residual] : NULL,
+              .y = out[0], .workspace = workspace };
+    if (!s->shared) {
+        gen_pool_run(b->pool, s->blocks, own_block, &j);
+        return GEN_OK;
+    }
+    j.v = workspace;
+    j.m = j.v + o.form->window * o.form->window * o.v_plane;
+    for (int i = 0; i < s->blocks; i++) {
+        j.first = i * o.rows;
+        j.rows = o.tiles - j.first < o.rows ? o.tiles - j.first : o.rows;
+        shared_block(&j, b->pool);
+    }
+    return GEN_OK;
+}
+
+const gen_kernel gen_winograd_conv = {
+    .name = "winograd/conv",
+    .op = &gen_op_conv,
+    .accepts = accepts,
+    .prepare = prepare,
+    .run = run,
+    .free = free_state,
+    .flags = GEN_KERNEL_RESIDUAL_IN_PLACE,
+};
