@@ -69,7 +69,8 @@ static const struct {
     { GEN_TAKES_JSON, json_options },     { ~0u, always },
 };
 
-/* Table i of those that c takes: 0 is its own. *base: the struct they fill. NULL behind the last. */
+/* Table i of those that c takes: 0 is its own. *base: the struct they fill. NULL behind the last.
+ */
 static const gen_option *table_of(const gen_command *c, int i, gen_run *r, void **base)
 {
     *base = i ? (void *)&r->common : r->settings;
@@ -120,7 +121,8 @@ static gen_status unknown(parser *p, const char *name)
     const char *near = gen_nearest_word(name, names, n);
     if (near)
         return gen_fail(GEN_EINVAL, "unknown option '--%s'; did you mean '--%s'?", name, near);
-    return gen_fail(GEN_EINVAL, "unknown option '--%s' (gen %s --help lists them)", name, p->c->name);
+    return gen_fail(GEN_EINVAL, "unknown option '--%s' (gen %s --help lists them)", name,
+                    p->c->name);
 }
 
 static gen_status set(parser *p, const gen_option *o, void *base, const char *text)
@@ -321,7 +323,8 @@ static void print_option(FILE *out, const gen_option *o)
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, value ? " " : "", value ? value : "");
+    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, value ? " " : "",
+             value ? value : "");
     limits_text(o, limits, sizeof limits);
     snprintf(text, sizeof text, "%s%s", o->help ? o->help : "", limits);
     int column = fprintf(out, "%-30s ", left);

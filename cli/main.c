@@ -91,8 +91,8 @@ static gen_status unknown_word(const char *word, const char *verb)
     const char *near = gen_nearest_word(word, names, n);
     const char *lead = verb ? verb : "", *blank = verb ? " " : "";
     if (near)
-        return gen_fail(GEN_EINVAL, "unknown command 'gen %s%s%s'; did you mean 'gen %s%s%s'?", lead,
-                        blank, word, lead, blank, near);
+        return gen_fail(GEN_EINVAL, "unknown command 'gen %s%s%s'; did you mean 'gen %s%s%s'?",
+                        lead, blank, word, lead, blank, near);
     return gen_fail(GEN_EINVAL, "unknown command 'gen %s%s%s' (gen %s%s--help lists them)", lead,
                     blank, word, lead, blank);
 }
@@ -168,7 +168,8 @@ static gen_status start(int n, char *const *words, gen_run *r)
         return GEN_OK;
     }
     if (words[0][0] == '-')
-        return gen_fail(GEN_EINVAL, "'%s' stands before the verb (gen --help lists verbs)", words[0]);
+        return gen_fail(GEN_EINVAL, "'%s' stands before the verb (gen --help lists verbs)",
+                        words[0]);
     int used;
     gen_status status;
     const gen_command *c = find_command(words, n, &used, &status);

@@ -54,8 +54,8 @@ GEN_API gen_status gen_json_array(const gen_json *v, const char *key, const gen_
 GEN_API gen_status gen_json_object(const gen_json *v, const char *key, const gen_json **out);
 
 /* Settings from an object with the table's names as keys ('-' and '_' alike). Call
- * gen_options_defaults first. A key that is not in the table is an error, unless `unknown` is given:
- * it is then called. Strings are borrowed from the tree. EDATA. */
+ * gen_options_defaults first. A key that is not in the table is an error, unless `unknown` is
+ * given: it is then called. Strings are borrowed from the tree. EDATA. */
 typedef void gen_json_unknown_fn(void *cookie, const char *key);
 GEN_API gen_status gen_options_from_json(const gen_option *table, void *settings,
                                          const gen_json *object, gen_json_unknown_fn *unknown,
@@ -74,7 +74,8 @@ typedef struct gen_json_writer {
 
 GEN_API void gen_json_open(gen_json_writer *w, const char *key, char bracket); /* '{' or '[' */
 GEN_API void gen_json_close(gen_json_writer *w, char bracket);                 /* '}' or ']' */
-GEN_API void gen_json_put_string(gen_json_writer *w, const char *key, const char *s); /* NULL: null */
+GEN_API void gen_json_put_string(gen_json_writer *w, const char *key,
+                                 const char *s); /* NULL: null */
 GEN_API void gen_json_put_int(gen_json_writer *w, const char *key, int64_t v);
 GEN_API void gen_json_put_real(gen_json_writer *w, const char *key, double v); /* shortest */
 GEN_API void gen_json_put_bool(gen_json_writer *w, const char *key, bool v);

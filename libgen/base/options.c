@@ -98,8 +98,8 @@ gen_status gen_parse_int(const char *text, const char *what, int64_t min, int64_
         if (max == INT64_MAX)
             return gen_fail(GEN_EINVAL, "%s: %s is out of range, expected at least %" PRId64, what,
                             text, min);
-        return gen_fail(GEN_EINVAL, "%s: %s is out of range, expected %" PRId64 " to %" PRId64, what,
-                        text, any ? INT64_MIN : min, any ? INT64_MAX : max);
+        return gen_fail(GEN_EINVAL, "%s: %s is out of range, expected %" PRId64 " to %" PRId64,
+                        what, text, any ? INT64_MIN : min, any ? INT64_MAX : max);
     }
     *out = v;
     return GEN_OK;
@@ -153,8 +153,10 @@ gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out)
             return GEN_OK;
         }
     }
-    return gen_fail(GEN_EINVAL, "%s: '%s' is not a size, expected bytes or a number with K, M, G, T "
-                                "or KiB, MiB, GiB, TiB", what, text);
+    return gen_fail(GEN_EINVAL,
+                    "%s: '%s' is not a size, expected bytes or a number with K, M, G, T "
+                    "or KiB, MiB, GiB, TiB",
+                    what, text);
 }
 
 const char *gen_real_text(double v, char buf[GEN_REAL_TEXT])

@@ -75,6 +75,7 @@ GEN_API const char *gen_option_choice(const gen_option *o, int64_t index,
                                       char buf[GEN_CHOICE_TEXT]);
 
 /* " stride=2,2 pad=1" of what differs from the default, into buf (cut at size). */
-GEN_API void gen_options_text(const gen_option *table, const void *settings, char *buf, size_t size);
+GEN_API void gen_options_text(const gen_option *table, const void *settings, char *buf,
+                              size_t size);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * SHA-256, FIPS 180-4 sections 4.1.2, 5.1.1, 6.2. The constants are the first 32 bits of the
- * fractional parts of cube roots of the first 64 primes (K) and square roots of the first 8 (start).
+ * fractional parts of cube roots of the first 64 primes (K) and square roots of the first 8
+ * (start).
  */
 #include "libgen/base/sha256.h"
 

@@ -30,7 +30,8 @@ struct settings {
 static const gen_option table[] = {
     { GEN_OPT_INT, "lead-time", 'l', AT(lead), .preset = 90, .min = 5, .max = 600, .help = "" },
     { GEN_OPT_FLAG, "verbose", 'v', AT(verbose), .help = "" },
-    { GEN_OPT_CHOICE, "method", 0, AT(method), .preset = 1, .choices = "dgmr|advection|persistence" },
+    { GEN_OPT_CHOICE, "method", 0, AT(method), .preset = 1,
+      .choices = "dgmr|advection|persistence" },
     { GEN_OPT_INT3, "stride", 0, AT(stride), .preset = 1, .min = 1, .max = 8, .help = "" },
     { GEN_OPT_REAL, "rate", 0, AT(rate), .preset = 0.5, .min = 0, .max = 1, .help = "" },
     { GEN_OPT_STRING, "name", 0, AT(name), .text = "x", .help = "" },
@@ -68,7 +69,9 @@ static void options_are_strict(void **state)
                                        "99999999999999999999" };
     for (int i = 0; i < GEN_LEN(bad); i++)
         expect_error(gen_option_set(table, &s, "lead-time", bad[i]), GEN_EINVAL, "lead-time");
-    static const char *const bad_real[] = { "", "nan", "inf", "0x1", "1..2", "0.5x", "-0.1", "1e999" };
+    static const char *const bad_real[] = {
+        "", "nan", "inf", "0x1", "1..2", "0.5x", "-0.1", "1e999"
+    };
     for (int i = 0; i < GEN_LEN(bad_real); i++)
         expect_error(gen_option_set(table, &s, "rate", bad_real[i]), GEN_EINVAL, "rate");
     assert_int_equal(s.lead, 60);
@@ -109,8 +112,10 @@ static void numbers_round_trip(void **state)
     static const struct {
         double v;
         const char *text;
-    } known[] = { { 0.1, "0.1" },   { 100, "100" },   { 1e20, "1e20" }, { 1e-7, "1e-7" },
-                  { -2.5, "-2.5" }, { 1e6, "1000000" }, { 0, "0" },     { DBL_MIN, "2.2250738585072014e-308" } };
+    } known[] = { { 0.1, "0.1" },   { 100, "100" },
+                  { 1e20, "1e20" }, { 1e-7, "1e-7" },
+                  { -2.5, "-2.5" }, { 1e6, "1000000" },
+                  { 0, "0" },       { DBL_MIN, "2.2250738585072014e-308" } };
     for (int i = 0; i < GEN_LEN(known); i++)
         assert_string_equal(gen_real_text(known[i].v, text), known[i].text);
     setlocale(LC_ALL, "de_DE.UTF-8"); /* where it is installed: decimal comma */
@@ -142,11 +147,41 @@ static void json_grammar(void **state)
                                         "\"\\u00e9 \\ud83d\\ude00 \xc3\xa9\"", "\"\\\"\\\\\\/\"" };
     for (int i = 0; i < GEN_LEN(good); i++)
         assert_int_equal(parse(good[i]), GEN_OK);
-    static const char *const bad[] = {
-        "", " ", "{", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}", "01", "1.", ".5", "+1", "1e", "1e999",
-        "nul", "\"a", "\"\x01\"", "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\u0000\"", "\"\xff\"",
-        "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "[1] 2", "{\"a\" 1}", "[1 2]", "NaN", "Infinity", "tru",
-        "[", "{\"a\":", "\"\\u12\"", "//", "{\"a\":1,\"a\":2}", "[{\"b\":{\"x\":1,\"y\":2,\"x\":3}}]" };
+    static const char *const bad[] = { "",
+                                       " ",
+                                       "{",
+                                       "[1,]",
+                                       "{\"a\":1,}",
+                                       "{a:1}",
+                                       "{'a':1}",
+                                       "01",
+                                       "1.",
+                                       ".5",
+                                       "+1",
+                                       "1e",
+                                       "1e999",
+                                       "nul",
+                                       "\"a",
+                                       "\"\x01\"",
+                                       "\"\\x\"",
+                                       "\"\\ud800\"",
+                                       "\"\\udc00\"",
+                                       "\"\\u0000\"",
+                                       "\"\xff\"",
+                                       "\"\xc0\xaf\"",
+                                       "\"\xed\xa0\x80\"",
+                                       "[1] 2",
+                                       "{\"a\" 1}",
+                                       "[1 2]",
+                                       "NaN",
+                                       "Infinity",
+                                       "tru",
+                                       "[",
+                                       "{\"a\":",
+                                       "\"\\u12\"",
+                                       "//",
+                                       "{\"a\":1,\"a\":2}",
+                                       "[{\"b\":{\"x\":1,\"y\":2,\"x\":3}}]" };
     for (int i = 0; i < GEN_LEN(bad); i++)
         if (parse(bad[i]) != GEN_EDATA)
             fail_msg("'%s' was taken", bad[i]);
@@ -180,7 +215,8 @@ static void json_values_are_typed(void **state)
     assert_string_equal(s, "x");
     assert_int_equal(gen_json_bool(j, "/a/list/3", &b), GEN_OK);
     assert_true(b);
-    expect_error(gen_json_int(j, "/a/list/1", 0, 5, &i), GEN_EDATA, "found 2.5, expected an integer");
+    expect_error(gen_json_int(j, "/a/list/1", 0, 5, &i), GEN_EDATA,
+                 "found 2.5, expected an integer");
     expect_error(gen_json_int(j, "/a/list/9", 0, 5, &i), GEN_EDATA, "'/a/list/9': found nothing");
     expect_error(gen_json_int(j, "n", 0, 5, &i), GEN_EDATA, "found -3, expected 0 to 5");
     expect_error(gen_json_string(j, "a", &s), GEN_EDATA, "found an object, expected a string");

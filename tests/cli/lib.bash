@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# For the scripts beside it: each prints "ok NAME", "not ok NAME" or "skip NAME" a check.
+# tests/run.sh counts them. Runs from the root of the tree; $gen is the program, $tmp a folder that
+# goes away.
+set -u
+B=${B:-build}
+case $B in /*) ;; *) B=$PWD/$B ;; esac
+gen=$B/gen
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1"; }
+skip() { echo "skip $1"; }
+
+# check NAME COMMAND...: passes when the command succeeds.
+check() {
+    local name=$1
+    shift
+    if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
+
+# expect CODE WORDS COMMAND...: the exit code, and WORDS (fixed, may be empty) in one `gen:` line on
+# stderr for errors. Leaves $tmp/stdout and $tmp/stderr.
+expect() {
+    local code=$1 words=$2 got lines
+    shift 2
+    "$@" >"$tmp/stdout" 2>"$tmp/stderr" </dev/null
+    got=$?
+    lines=$(grep -c '^gen: ' "$tmp/stderr")
+    local name="exit $code: gen ${*:2}"
+    name=${name//$tmp\//}
+    if [ $got != "$code" ]; then
+        echo "found exit $got:"
+        cat "$tmp/stderr"
+        not_ok "$name"
+    elif [ -n "$words" ] && ! grep -qF -- "$words" "$tmp/stderr"; then
+        echo "expected '$words' in:"
+        cat "$tmp/stderr"
+        not_ok "$name"
+    elif [ "$code" != 0 ] && [ "$lines" != 1 ] && [ $got -lt 128 ]; then
+        echo "expected one line from gen:"
+        cat "$tmp/stderr"
+        not_ok "$name"
+    else
+        ok "$name"
+    fi
+}
+
+# no_litter FOLDER NAME...: the folder holds these names and nothing else, hidden files included.
+no_litter() {
+    local folder=$1
+    shift
+    [ "$(ls -A "$folder" | sort | tr '\n' ' ')" = "$(printf '%s\n' "$@" | sort | sed '/^$/d' | tr '\n' ' ')" ]
+}
