@@ -126,8 +126,16 @@ NN := \
 MODEL := \
 
 WEATHER := \
+    weather/advection.c \
+    weather/codec/codec.c \
+    weather/codec/netcdf.c \
+    weather/codec/netcdf_write.c \
     weather/dgmr.c \
-    weather/dgmr_import.c
+    weather/dgmr_import.c \
+    weather/dgmr_run.c \
+    weather/nowcast.c \
+    weather/series.c \
+    weather/time.c
 
 CLI := \
     cli/arguments.c \
@@ -139,6 +147,7 @@ CLI := \
 TESTS := \
     tests/unit/base.c \
     tests/unit/file.c \
+    tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/winograd.c \
 

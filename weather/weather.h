@@ -41,10 +41,14 @@ typedef struct gen_radar_read_options {
     int64_t first, last;   /* only frames with first <= time <= last; 0,0 = all */
     int64_t max_frames;    /* keep the newest so many of them; 0 = all */
     uint64_t max_bytes;    /* refuse larger; 0 = 8 GB */
+    bool fill_gaps;        /* missing frames become frames of missing cells, instead of an error */
 } gen_radar_read_options;
 
-/* Reads and joins files (any order; sorted by time). EDATA: file and attribute named. Free with
- * gen_radar_free. options may be NULL. */
+/* Reads and joins files (any order; sorted by time). The step is the smallest difference of time in
+ * all files; frames that are kept must follow one another at that step. EDATA names the file and the
+ * attribute, or the times of a gap, a duplicate, or two grids that differ; also when no cell of the
+ * kept frames was measured. Free with gen_radar_free. options may be NULL. HDF5 is not safe for
+ * threads: calls wait for each other. */
 GEN_API gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, int n,
                                   const gen_radar_read_options *options);
 GEN_API void gen_radar_free(gen_radar_sequence **s);
@@ -52,6 +56,32 @@ GEN_API void gen_radar_free(gen_radar_sequence **s);
 /* "2010-08-26T00:05:00Z" <-> seconds. Parsing also takes a space for T, and no seconds or Z. */
 GEN_API gen_status gen_time_parse(const char *text, int64_t *out);
 GEN_API const char *gen_time_text(int64_t t, char buf[32]);
+
+/* What `gen radar info` tells. Shares are of all cells (missing) and of measured cells (wet: 0.1 mm/h
+ * and more); min, max, mean over measured cells, mm/h. */
+typedef struct gen_radar_summary {
+    double missing_share, wet_share, min, max, mean;
+} gen_radar_summary;
+GEN_API gen_radar_summary gen_radar_summarise(const gen_radar_sequence *s);
+
+/* Writes a sequence as CF netCDF-4, rain_rate(time,y,x), as uint16 steps of `precision` mm/h (0 =
+ * 0.01). Appears whole or not at all; EEXIST without force. */
+GEN_API gen_status gen_radar_write(const gen_radar_sequence *s, const char *path, double precision,
+                                   const char *history, bool force);
+
+/* ---- simulated rain ------------------------------------------------------------------------- */
+
+/* Rain made by us: cells at several scales that drift, turn, grow and decay, seen by one radar. */
+typedef struct gen_simulate_options {
+    int64_t frames, height, width; /* 0 = 24, 256, 256 */
+    int64_t step;                  /* seconds; 0 = 300 */
+    int64_t start;                 /* time of the first frame */
+    uint64_t seed;
+    double east, south;            /* drift, px per step; both 0 = 3 and 1 */
+    double cover;                  /* share of rainy cells, about; 0 = 0.25 */
+    double range;                  /* of the radar in px, beyond it cells are missing; 0 = all seen */
+} gen_simulate_options;
+GEN_API gen_status gen_radar_simulate(gen_radar_sequence **out, const gen_simulate_options *options);
 
 /* ---- nowcasts ------------------------------------------------------------------------------- */
 
@@ -76,7 +106,8 @@ typedef struct gen_nowcast_options {
     gen_progress progress;
 } gen_nowcast_options;
 
-/* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement.
+/* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement
+ * (advection: also where the rain would come from beyond what was measured).
  * Called in order of member; a status other than GEN_OK stops the nowcast and is returned. `rain` is
  * valid during the call only. */
 typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *rain);
@@ -85,6 +116,32 @@ typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *r
  * made again alone. EDATA: too few frames (says how many it needs and found), all missing. */
 GEN_API gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                                gen_nowcast_sink *sink, void *cookie);
+
+/* ---- forecasts as netCDF -------------------------------------------------------------------- */
+
+/* CF-1.8 netCDF-4: rain_rate(realization,time,y,x) in mm/h. */
+typedef struct gen_forecast_info {
+    const gen_radar_grid *grid; /* borrowed until gen_forecast_create returns */
+    int64_t reference_time;     /* of the newest observation; lead times follow it */
+    int64_t step;               /* seconds */
+    int64_t lead_steps, members;
+    bool floats;                /* float32; else int16 steps of 1/128 mm/h up to 511 mm/h */
+    int deflate;                /* 0 = level 1, which costs little; -1 = none; 1..9 */
+    bool force;
+    const char *title, *source, *history; /* global attributes; NULL = none */
+} gen_forecast_info;
+
+typedef struct gen_forecast gen_forecast;
+
+/* A forecast that appears at `path` when committed; EEXIST without force. */
+GEN_API gen_status gen_forecast_create(gen_forecast **out, const char *path,
+                                       const gen_forecast_info *info);
+/* Members in any order, each once: rain [lead_steps,height,width] mm/h, NaN = missing. */
+GEN_API gen_status gen_forecast_write(gen_forecast *f, int64_t member, const float *rain);
+/* EINVAL when a member was not written. Free the handle after it. */
+GEN_API gen_status gen_forecast_commit(gen_forecast *f);
+/* Removes what was not committed. */
+GEN_API void gen_forecast_free(gen_forecast **f);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Nowcasts from the newest frames of a sequence, by any method. Cells that the newest frame does not
+ * measure are missing in every frame of the output, whatever the method says.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "libgen/base/alloc.h"
+#include "libgen/base/pool.h"
+#include "weather/advection.h"
+#include "weather/dgmr_run.h"
+
+#define ADVECTION_FRAMES 3 /* at most; two pairs steady the motion, older ones blur it */
+#define DGMR_FRAMES 4
+
+static const struct {
+    const char *name;
+    int64_t frames; /* least */
+} methods[] = {
+    [GEN_NOWCAST_ADVECTION] = { "advection", 2 },
+    [GEN_NOWCAST_PERSISTENCE] = { "persistence", 1 },
+    [GEN_NOWCAST_DGMR] = { "dgmr", DGMR_FRAMES },
+};
+
+typedef struct job {
+    const gen_radar_sequence *s;
+    gen_nowcast_options o; /* with defaults filled in */
+    gen_nowcast_sink *sink;
+    void *cookie;
+    int64_t cells;
+    const float *newest; /* [height,width] */
+    float *out;          /* [lead_steps,height,width] */
+} job;
+
+static gen_status hand_over(job *j)
+{
+    for (int64_t m = 0; m < j->o.members; m++) {
+        GEN_TRY(j->sink(j->cookie, m, j->out));
+        GEN_TRY(gen_progress_report(&j->o.progress, "members", (double)(m + 1),
+                                    (double)j->o.members));
+    }
+    return GEN_OK;
+}
+
+static gen_status persist(job *j)
+{
+    for (int64_t s = 0; s < j->o.lead_steps; s++)
+        memcpy(j->out + s * j->cells, j->newest, (size_t)j->cells * sizeof(float));
+    return hand_over(j);
+}
+
+static gen_status advect(job *j)
+{
+    gen_status status;
+    gen_motion motion = { 0 };
+    gen_pool *pool = NULL;
+    const gen_radar_sequence *s = j->s;
+    int64_t n = s->frames < ADVECTION_FRAMES ? s->frames : ADVECTION_FRAMES;
+    GEN_GOTO(gen_pool_create(&pool, j->o.threads));
+    GEN_GOTO(gen_progress_report(&j->o.progress, "motion", 0, 1));
+    GEN_GOTO(gen_motion_estimate(&motion, s->rain + (s->frames - n) * j->cells, n, s->grid.height,
+                                 s->grid.width, pool));
+    GEN_GOTO(gen_advect(j->out, &motion, j->newest, j->o.lead_steps, pool, &j->o.progress));
+    GEN_GOTO(hand_over(j));
+done:
+    gen_motion_free(&motion);
+    gen_pool_free(&pool);
+    return status;
+}
+
+/* Puts the missing cells back before the member goes on. */
+static gen_status mask_member(void *cookie, int64_t member, const float *rain)
+{
+    job *j = cookie;
+    for (int64_t s = 0; s < j->o.lead_steps; s++)
+        for (int64_t i = 0; i < j->cells; i++)
+            j->out[s * j->cells + i] = isnan(j->newest[i]) ? NAN : rain[s * j->cells + i];
+    return j->sink(j->cookie, member, j->out);
+}
+
+static gen_status generate(job *j)
+{
+    const gen_radar_sequence *s = j->s;
+    float *frames = NULL;
+    GEN_TRY(gen_alloc_raw((void **)&frames, (uint64_t)(DGMR_FRAMES * j->cells), sizeof(float),
+                          "nowcast: context"));
+    const float *from = s->rain + (s->frames - DGMR_FRAMES) * j->cells;
+    for (int64_t i = 0; i < DGMR_FRAMES * j->cells; i++)
+        frames[i] = isnan(from[i]) ? 0 : from[i];
+    gen_status status =
+        gen_dgmr_nowcast(frames, s->grid.height, s->grid.width, &j->o, mask_member, j);
+    gen_free(frames);
+    return status;
+}
+
+static gen_status check(const job *j)
+{
+    const gen_nowcast_options *o = &j->o;
+    const gen_radar_sequence *s = j->s;
+    if ((int)o->method < 0 || (int)o->method >= GEN_LEN(methods))
+        return gen_fail(GEN_EINVAL, "nowcast: method %d is none", (int)o->method);
+    if (o->lead_steps < 1 || o->members < 1 || o->lead_steps > 100000)
+        return gen_fail(GEN_EINVAL, "nowcast: %lld members of %lld steps, expected 1 or more of each",
+                        (long long)o->members, (long long)o->lead_steps);
+    if (s->frames < methods[o->method].frames)
+        return gen_fail(GEN_EDATA, "nowcast: %s needs %lld frames, found %lld",
+                        methods[o->method].name, (long long)methods[o->method].frames,
+                        (long long)s->frames);
+    if (o->method == GEN_NOWCAST_DGMR && !o->model)
+        return gen_fail(GEN_EMODEL, "nowcast: method dgmr needs a model (-m FILE)");
+    for (int64_t i = 0; i < j->cells; i++)
+        if (!isnan(j->newest[i]))
+            return GEN_OK;
+    return gen_fail(GEN_EDATA, "nowcast: every cell of the newest frame is missing");
+}
+
+gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
+                       gen_nowcast_sink *sink, void *cookie)
+{
+    gen_status status;
+    job j = { .s = s, .sink = sink, .cookie = cookie, .cells = s->grid.height * s->grid.width };
+    if (options)
+        j.o = *options;
+    j.o.lead_steps = j.o.lead_steps ? j.o.lead_steps : 18;
+    j.o.members = j.o.members ? j.o.members : 1;
+    if (s->frames < 1 || j.cells < 1)
+        return gen_fail(GEN_EDATA, "nowcast: the sequence holds no frame");
+    j.newest = s->rain + (s->frames - 1) * j.cells;
+    GEN_TRY(check(&j));
+    GEN_GOTO(gen_alloc_raw((void **)&j.out, (uint64_t)j.o.lead_steps,
+                           (size_t)j.cells * sizeof(float), "nowcast: a member"));
+    switch (j.o.method) {
+    case GEN_NOWCAST_ADVECTION: status = advect(&j); break;
+    case GEN_NOWCAST_PERSISTENCE: status = persist(&j); break;
+    case GEN_NOWCAST_DGMR: status = generate(&j); break;
+    }
+done:
+    gen_free(j.out);
+    return status;
+}
