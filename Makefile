@@ -113,6 +113,12 @@ BACKENDS := \
     libgen/backends/cpu/winograd.c
 
 PLAN := \
+    libgen/plan/constant.c \
+    libgen/plan/dump.c \
+    libgen/plan/memory.c \
+    libgen/plan/plan.c \
+    libgen/plan/rewrite.c \
+    libgen/plan/rules.c \
 
 NN := \
     libgen/nn/attention.c \

@@ -60,7 +60,7 @@ static void step_back(struct reverse *r, gen_node *n)
     gen_node **dx = gen_arena_alloc(&r->g->arena, sizeof *dx * (size_t)(n->n_in + 1));
     bool *needs = gen_arena_alloc(&r->g->arena, sizeof *needs * (size_t)(n->n_in + 1));
     if (!dx || !needs) {
-        gen_graph_fail(r->g, "gradient", "out of memory");
+        gen_graph_fail_as(r->g, GEN_ENOMEM);
         return;
     }
     for (int i = 0; i < n->n_in; i++)
@@ -101,7 +101,7 @@ void gen_grad(gen_graph *g, gen_node *y, gen_node *dy, gen_node *const wrt[], in
     bool was = g->building_gradient;
     g->building_gradient = true;
     if (prepare(&r, wrt, n) != GEN_OK) {
-        gen_graph_fail(g, "gradient", "%s", "out of memory");
+        gen_graph_fail_as(g, GEN_ENOMEM);
     } else {
         if (!dy)
             dy = gen_fill(g, y->shape[0], 1);

@@ -58,6 +58,12 @@ gen_node *gen_graph_fail(gen_graph *g, const char *op, const char *format, ...)
     return NULL;
 }
 
+gen_node *gen_graph_fail_as(gen_graph *g, gen_status s)
+{
+    poison(g, s);
+    return NULL;
+}
+
 int gen_graph_count(const gen_graph *g)
 {
     return g->n_nodes;

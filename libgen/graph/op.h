@@ -67,6 +67,9 @@ GEN_API gen_node *gen_node_add(gen_graph *g, const gen_op *op, const void *attr,
 GEN_API gen_node *gen_graph_fail(gen_graph *g, const char *op, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with the present sentence and its status: for functions below that failed. NULL. */
+GEN_API gen_node *gen_graph_fail_as(gen_graph *g, gen_status s);
+
 GEN_API bool gen_graph_failed(const gen_graph *g);
 GEN_API int gen_graph_count(const gen_graph *g);
 GEN_API gen_node *gen_graph_node(const gen_graph *g, int id);

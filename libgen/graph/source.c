@@ -102,7 +102,7 @@ static bool remember(gen_graph *g, const char *kind, const char *name, gen_node 
     snprintf(key, sizeof key, "%s:%s", kind, name);
     n->name = gen_arena_printf(&g->arena, "%s", name);
     if (!n->name || gen_map_set(&g->names, key, n) != GEN_OK) {
-        gen_graph_fail(g, "graph", "out of memory");
+        gen_graph_fail_as(g, GEN_ENOMEM);
         return false;
     }
     return true;
@@ -138,7 +138,7 @@ static gen_node *named(gen_graph *g, const char *name, gen_shape shape, gen_para
     if (!n || !remember(g, "p", path, n))
         return NULL;
     if (GEN_GROW(&g->param, &g->param_capacity, g->n_params + 1) != GEN_OK)
-        return gen_graph_fail(g, "param", "out of memory");
+        return gen_graph_fail_as(g, GEN_ENOMEM);
     g->param[g->n_params++] = n;
     return n;
 }
@@ -175,7 +175,7 @@ gen_node *gen_const(gen_graph *g, gen_shape shape, const float *values)
         return source(g, &gen_op_const, NULL, shape, GEN_F32);
     float *copy = gen_arena_alloc(&g->arena, sizeof *copy * (size_t)count);
     if (!copy)
-        return gen_graph_fail(g, "const", "out of memory");
+        return gen_graph_fail_as(g, GEN_ENOMEM);
     memcpy(copy, values, sizeof *copy * (size_t)count);
     uint64_t h = 0xcbf29ce484222325u;
     for (size_t i = 0; i < sizeof *copy * (size_t)count; i++)

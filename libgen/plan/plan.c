@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making and running a plan: rewrite the graph, choose and prepare a kernel per node, lay out memory,
+ * fix addresses. Running walks the steps.
+ */
+#include "libgen/plan/plan.h"
+
+#include <string.h>
+
+#include "libgen/graph/graph.h"
+#include "libgen/graph/params.h"
+
+/* ---- steps ------------------------------------------------------------------------------------------ */
+
+static bool computes(const struct gen_plan *p, const gen_node *n)
+{
+    return !p->constant[n->id] && !(n->op->flags & (GEN_OP_SOURCE | GEN_OP_VIEW)) &&
+           !gen_is_outer_slice(n);
+}
+
+static bool is_slow_input(const gen_plan_options *o, const char *name)
+{
+    for (const char *const *s = o->slow; s && *s; s++)
+        if (!strcmp(*s, name))
+            return true;
+    return false;
+}
+
+/* What is constant, what is slow, and the values' indices. */
+static gen_status classify(struct gen_plan *p)
+{
+    int nodes = gen_graph_count(p->graph);
+    bool hoist = p->options.slow && !(p->options.rules_off & GEN_RULE_HOIST);
+    GEN_TRY(GEN_ALLOC(&p->constant, nodes, "plan"));
+    GEN_TRY(GEN_ALLOC(&p->slow, nodes, "plan"));
+    GEN_TRY(GEN_ALLOC(&p->value_of, nodes, "plan"));
+    for (int i = 0; i < nodes; i++) {
+        const gen_node *n = gen_graph_node(p->graph, i);
+        p->constant[i] = gen_node_is_constant(n, p->options.params_vary, p->constant);
+        bool slow = hoist && (n->n_in || (n->op == &gen_op_input &&
+                                          is_slow_input(&p->options, n->name)));
+        for (int j = 0; j < n->n_in; j++)
+            slow &= p->slow[n->in[j]->id] || p->constant[n->in[j]->id];
+        p->slow[i] = slow && !p->constant[i];
+        if (n->op == &gen_op_output) {
+            p->value_of[i] =
+                p->value_of[n->in[0]->id] + (int)((const gen_output_attr *)n->attr)->index;
+        } else {
+            p->value_of[i] = p->n_values;
+            p->n_values += n->n_out;
+        }
+    }
+    GEN_TRY(GEN_ALLOC(&p->value, p->n_values, "plan"));
+    for (int i = 0; i < p->n_values; i++)
+        p->value[i].buffer = p->value[i].next = -1;
+    return GEN_OK;
+}
+
+static gen_status check_params(struct gen_plan *p)
+{
+    char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
+    for (int i = 0; i < gen_graph_count(p->graph); i++) {
+        const gen_node *n = gen_graph_node(p->graph, i);
+        if (n->op != &gen_op_param || p->constant[i])
+            continue;
+        gen_tensor t = gen_params_get(p->params, n->name);
+        if (!t.data)
+            return gen_fail(GEN_EINVAL, "parameter '%s' has no value", n->name);
+        if (!gen_shape_equal(t.shape, n->shape[0]))
+            return gen_fail(GEN_EINVAL, "parameter '%s' has shape %s, expected %s", n->name,
+                            gen_shape_text(t.shape, a), gen_shape_text(n->shape[0], b));
+    }
+    return GEN_OK;
+}
+
+static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *is_const)
+{
+    gen_node *n = step->node;
+    for (int i = 0; i < n->n_in; i++)
+        is_const[i] = p->constant[n->in[i]->id];
+    if (gen_is_outer_concat(n))
+        return GEN_OK; /* a run of memory for each part: copies, or nothing */
+    const gen_kernel *k = gen_backend_choose(p->backend, n, is_const);
+    if (!k)
+        return gen_fail(GEN_EUNSUPPORTED, "op '%s' (%s) has no kernel on %s", n->op->name, n->name,
+                        p->backend->name);
+    gen_prepare prepared;
+    gen_status s = gen_prepare_kernel(p, k, n, is_const, &prepared);
+    step->kernel = k;
+    step->state = prepared.state;
+    step->workspace = prepared.workspace;
+    step->consumed = prepared.consumed;
+    return s == GEN_OK ? s : gen_fail_in(s, "%s '%s'", n->op->name, n->name);
+}
+
+static gen_status make_steps(struct gen_plan *p)
+{
+    int nodes = gen_graph_count(p->graph);
+    gen_status status = GEN_OK;
+    bool *is_const = NULL;
+    uint64_t capacity = 0;
+    for (int i = 0; i < nodes; i++)
+        p->n_steps += computes(p, gen_graph_node(p->graph, i));
+    GEN_TRY(GEN_ALLOC(&p->step, p->n_steps, "plan"));
+    int at = 0;
+    for (int slow = 1; slow >= 0; slow--) {
+        for (int i = 0; i < nodes; i++)
+            if (computes(p, gen_graph_node(p->graph, i)) && p->slow[i] == slow)
+                p->step[at++] =
+                    (struct gen_step){ .node = gen_graph_node(p->graph, i), .slow = slow };
+        p->n_slow = slow ? at : p->n_slow;
+    }
+    for (int s = 0; s < p->n_steps; s++) {
+        GEN_GOTO(GEN_GROW(&is_const, &capacity, p->step[s].node->n_in + 1));
+        GEN_GOTO(prepare_step(p, &p->step[s], is_const));
+    }
+done:
+    gen_free(is_const);
+    return status;
+}
+
+/* ---- constants that run time reads ----------------------------------------------------------------- */
+
+static gen_status keep_constant(struct gen_plan *p, gen_node *n)
+{
+    struct gen_value *v = &p->value[p->value_of[n->id]];
+    const void *value;
+    void *owned;
+    if (v->outside)
+        return GEN_OK;
+    GEN_TRY(gen_constant_value(p, n, &value, &owned));
+    if (!owned) { /* parameters may be released, literals go with the graph: copy */
+        size_t bytes = (size_t)gen_shape_count(n->shape[0]) * gen_dtype_size(n->dtype[0]);
+        GEN_TRY(gen_alloc_raw(&owned, bytes, 1, "constant"));
+        memcpy(owned, value, bytes);
+    }
+    gen_status s = GEN_GROW(&p->owned, &p->owned_capacity, p->n_owned + 1);
+    if (s != GEN_OK) {
+        gen_free(owned);
+        return s;
+    }
+    p->owned[p->n_owned++] = owned;
+    v->outside = owned;
+    return GEN_OK;
+}
+
+static gen_status keep_constants(struct gen_plan *p)
+{
+    for (int s = 0; s < p->n_steps; s++)
+        for (int i = 0; i < p->step[s].node->n_in; i++) {
+            gen_node *in = p->step[s].node->in[i];
+            if (p->constant[in->id] && !(i < 32 && p->step[s].consumed >> i & 1))
+                GEN_TRY(keep_constant(p, in));
+        }
+    for (int i = 0; i < p->n_outputs; i++)
+        if (p->constant[p->output[i]->id])
+            GEN_TRY(keep_constant(p, p->output[i]));
+    return GEN_OK;
+}
+
+/* ---- addresses ----------------------------------------------------------------------------------------- */
+
+static gen_status fix_addresses(struct gen_plan *p)
+{
+    GEN_TRY(gen_alloc_raw((void **)&p->slab, p->slab_bytes ? p->slab_bytes : 1, 1, "plan slab"));
+    for (int i = 0; i < gen_graph_count(p->graph); i++) { /* an input never filled is zero */
+        const gen_node *n = gen_graph_node(p->graph, i);
+        if (n->op == &gen_op_input)
+            memset(gen_value_address(p, p->value_of[i]), 0, p->value[p->value_of[i]].bytes);
+    }
+    for (int s = 0; s < p->n_steps; s++) {
+        struct gen_step *step = &p->step[s];
+        const gen_node *n = step->node;
+        step->in = gen_arena_alloc(&p->arena, sizeof *step->in * (size_t)(n->n_in + 1));
+        step->out = gen_arena_alloc(&p->arena, sizeof *step->out * (size_t)n->n_out);
+        if (!step->in || !step->out)
+            return GEN_ENOMEM;
+        for (int i = 0; i < n->n_in; i++)
+            if (!(i < 32 && step->consumed >> i & 1))
+                step->in[i] = gen_value_address(p, p->value_of[n->in[i]->id]);
+        for (int i = 0; i < n->n_out; i++)
+            step->out[i] = gen_value_address(p, p->value_of[n->id] + i);
+    }
+    return GEN_OK;
+}
+
+/* Room for the largest workspace behind the buffers; a budget that is too small is an error that says
+ * what it would take. */
+static gen_status size_slab(struct gen_plan *p)
+{
+    uint64_t workspace = 0;
+    for (int s = 0; s < p->n_steps; s++)
+        workspace = p->step[s].workspace > workspace ? p->step[s].workspace : workspace;
+    p->workspace_at = p->slab_bytes;
+    p->slab_bytes += workspace;
+    if (p->options.memory_budget && p->slab_bytes > p->options.memory_budget)
+        return gen_fail(GEN_ENOMEM, "the plan takes %.1f MB, the memory budget is %.1f MB",
+                        (double)p->slab_bytes / 1e6, (double)p->options.memory_budget / 1e6);
+    return GEN_OK;
+}
+
+gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs[], int n_outputs,
+                           gen_params *params, gen_backend *backend,
+                           const gen_plan_options *options)
+{
+    gen_status status = GEN_OK;
+    gen_plan *p;
+    *out = NULL;
+    GEN_TRY(gen_graph_status(g));
+    for (int i = 0; i < n_outputs; i++)
+        if (!outputs[i])
+            return gen_fail(GEN_EINVAL, "plan: output %d is missing", i);
+    GEN_TRY(GEN_ALLOC(&p, 1, "plan"));
+    p->graph = NULL;
+    p->params = params;
+    p->backend = backend;
+    p->options = options ? *options : (gen_plan_options){ 0 };
+    p->version = params ? gen_params_version(params) : 0;
+    p->n_outputs = n_outputs;
+    if (!params) {
+        GEN_GOTO(gen_params_create(&p->own_params));
+        p->params = p->own_params;
+    }
+    GEN_GOTO(GEN_ALLOC(&p->output, n_outputs, "plan"));
+    memcpy(p->output, outputs, sizeof *outputs * (size_t)n_outputs);
+    p->graph = g;
+    status = gen_rewrite_run(&p->graph, p->output, n_outputs, backend, &p->options);
+    if (status != GEN_OK) {
+        p->graph = NULL;
+        goto done;
+    }
+    GEN_GOTO(classify(p));
+    GEN_GOTO(check_params(p));
+    GEN_GOTO(gen_constant_hashes(p));
+    GEN_GOTO(make_steps(p));
+    GEN_GOTO(gen_plan_layout(p));
+    GEN_GOTO(size_slab(p));
+    if (!p->options.estimate_only) {
+        GEN_GOTO(keep_constants(p));
+        GEN_GOTO(fix_addresses(p));
+    }
+    *out = p;
+    p = NULL;
+done:
+    gen_plan_free(&p);
+    return status;
+}
+
+void gen_plan_free(gen_plan **plan)
+{
+    gen_plan *p = *plan;
+    if (!p)
+        return;
+    for (int s = 0; p->step && s < p->n_steps; s++)
+        if (p->step[s].kernel)
+            (p->step[s].kernel->free ? p->step[s].kernel->free : gen_free)(p->step[s].state);
+    for (int i = 0; i < p->n_owned; i++)
+        gen_free(p->owned[i]);
+    gen_free(p->owned);
+    gen_free(p->step);
+    gen_free(p->value);
+    gen_free(p->buffer);
+    gen_free(p->value_of);
+    gen_free(p->constant);
+    gen_free(p->slow);
+    gen_free(p->hash);
+    gen_free(p->output);
+    gen_free(p->slab);
+    gen_arena_free(&p->arena);
+    gen_graph_free(&p->graph);
+    gen_params_free(&p->own_params);
+    gen_free(p);
+    *plan = NULL;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------ */
+
+gen_tensor gen_plan_input(gen_plan *p, const char *name)
+{
+    char key[768];
+    snprintf(key, sizeof key, "i:%s", name);
+    const gen_node *n = gen_map_get(&p->graph->names, key);
+    if (!n || !p->slab)
+        return (gen_tensor){ 0 };
+    return (gen_tensor){ .dtype = n->dtype[0], .shape = n->shape[0],
+                         .data = gen_value_address(p, p->value_of[n->id]) };
+}
+
+gen_tensor gen_plan_output(gen_plan *p, int i)
+{
+    if (i < 0 || i >= p->n_outputs || !p->slab)
+        return (gen_tensor){ 0 };
+    const gen_node *n = p->output[i];
+    return (gen_tensor){ .dtype = n->dtype[0], .shape = n->shape[0],
+                         .data = gen_value_address(p, p->value_of[n->id]) };
+}
+
+gen_status gen_plan_run_step(struct gen_plan *p, int s)
+{
+    struct gen_step *step = &p->step[s];
+    if (step->kernel)
+        return step->kernel->run(step->state, step->in, step->out, p->slab + p->workspace_at,
+                                 p->backend);
+    char *to = step->out[0];
+    for (int i = 0; i < step->n_copies; i++)
+        memcpy(to + step->copy[i].offset, gen_value_address(p, step->copy[i].from),
+               p->value[step->copy[i].from].bytes);
+    return GEN_OK;
+}
+
+void gen_plan_changed(gen_plan *p)
+{
+    p->slow_done = false;
+}
+
+gen_status gen_plan_run(gen_plan *p, const gen_progress *progress)
+{
+    if (!p->slab)
+        return gen_fail(GEN_EINVAL, "the plan was made to estimate only");
+    int first = p->slow_done ? p->n_slow : 0;
+    for (int s = first; s < p->n_steps; s++) {
+        GEN_TRY(gen_progress_report(progress, "step", s - first, p->n_steps - first));
+        gen_status status = gen_plan_run_step(p, s);
+        if (status != GEN_OK)
+            return gen_fail_in(status, "%s '%s'", p->step[s].node->op->name, p->step[s].node->name);
+    }
+    p->slow_done = true;
+    return gen_progress_report(progress, "step", p->n_steps - first, p->n_steps - first);
+}
+
+gen_plan_info gen_plan_describe(const gen_plan *p)
+{
+    gen_plan_info info = { .steps = p->n_steps, .slab_bytes = p->slab_bytes,
+                           .packed_bytes = gen_params_packed_bytes(p->params) };
+    for (int s = 0; s < p->n_steps; s++)
+        info.flops += gen_node_cost(p->step[s].node).flops;
+    return info;
+}
