@@ -151,11 +151,22 @@ CLI := \
 
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \
+    tests/check_ops.c \
     tests/unit/base.c \
     tests/unit/file.c \
     tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/winograd.c \
+
+# The cases and checks of tests/check_ops.c.
+CHECK_OPS := \
+    tests/check_ops/conv.c \
+    tests/check_ops/gradient.c \
+    tests/check_ops/kernels.c \
+    tests/check_ops/matmul.c \
+    tests/check_ops/no_backend.c \
+    tests/check_ops/norm.c \
+    tests/check_ops/resample.c \
 
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
@@ -284,9 +295,10 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 FUZZ_NAMES := $(notdir $(FUZZ:.c=))
 FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(B)/fuzz/%)
 
+$(B)/tests/check_ops: $(call OBJ,$(CHECK_OPS))
 $(B)/tests/%: tests/%.c $(STATIC) $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(LDFLAGS) $(LINK_LIBS) $(TEST_LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< $(filter %.o,$^) -o $@ $(LDFLAGS) $(LINK_LIBS) $(TEST_LIBS)
 
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/main.c $(STATIC) $(B)/flags
 	@mkdir -p $(@D)

@@ -66,7 +66,7 @@ double gen_rule_act(int64_t act, double slope, double v)
 {
     switch (act) {
     case GEN_ACT_RELU:
-        return v > 0 ? v : 0;
+        return v < 0 ? 0 : v; /* NaN stays NaN */
     case GEN_ACT_LEAKY_RELU:
         return v > 0 ? v : v * slope;
     case GEN_ACT_SIGMOID:
