@@ -127,7 +127,7 @@ NN := \
     libgen/nn/layers.c \
     libgen/nn/net.c \
     libgen/nn/params_init.c \
-    libgen/nn/spectral_norm.c
+    libgen/nn/spectral_norm.c \
 
 MODEL := \
 
@@ -152,6 +152,7 @@ CLI := \
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \
     tests/check_ops.c \
+    tests/golden/layers.c \
     tests/unit/base.c \
     tests/unit/file.c \
     tests/unit/radar.c \

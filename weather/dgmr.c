@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DGMR's generator (Ravuri et al., "Skilful precipitation nowcasting using deep generative models of
- * radar", Nature 597, 2021): four radar frames and noise to a sequence of rain fields, in mm/h at
- * both ends, without any transform. Reference sections 5.2-5.4; 6.3 for openclimatefix's version.
+ * DGMR's generator (Ravuri et al., "Skilful precipitation nowcasting using deep generative models
+ * of radar", Nature 597, 2021): four radar frames and noise to a sequence of rain fields, in mm/h
+ * at both ends, without any transform. Reference sections 5.2-5.4; 6.3 for openclimatefix's
+ * version.
  *
  * No output non-linearity: rain may come out slightly negative, and whoever runs the network clamps
  * it. Inside the sampler time is outermost, [T,N,H,W,C], so that all lead times are one batch for
- * everything but the ConvGRUs, and the statistics of batch norm in training are one set a lead time.
+ * everything but the ConvGRUs, and the statistics of batch norm in training are one set a lead
+ * time.
  */
 #include "weather/dgmr.h"
 
@@ -94,8 +96,8 @@ void gen_dgmr_conditioning(gen_net *net, const gen_dgmr_config *c, gen_node *fra
     for (int level = 1; level <= GEN_DGMR_LEVELS; level++) {
         gen_scope inner = gen_scope_push(g, "level%d", level);
         x = gen_d_block(net, "block", x, d_block_width(c, level), &half);
-        gen_node *y = gen_conv_layer(net, "mix", join_frames(g, c, x),
-                                     gen_dgmr_state_width(c, level), &mix);
+        gen_node *y =
+            gen_conv_layer(net, "mix", join_frames(g, c, x), gen_dgmr_state_width(c, level), &mix);
         state[level - 1] = gen_relu(g, y);
         gen_scope_pop(g, inner);
     }

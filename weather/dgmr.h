@@ -24,14 +24,14 @@ typedef struct gen_dgmr_config {
     int64_t latent_channels;  /* of the latent tensor before `width` */
     int64_t context_channels; /* of the coarsest state before `width` */
     int64_t z_channels;
-    double width;             /* multiplies both; rounded so that every level is whole */
-    double cond_width;        /* D blocks of the conditioning stack: 1 pseudo-code, 0.5 others */
-    int64_t up_hidden;        /* GEN_DGMR_HIDDEN_* */
-    int64_t sn;               /* gen_sn_kind */
-    double sn_eps;            /* conditioning stack, latent convolution, 1x1 convolutions */
-    double sn_eps_sampler;    /* ConvGRUs and G blocks */
-    int64_t attention;        /* gen_attention_kind */
-    int64_t mix_order;        /* GEN_DGMR_*_MAJOR */
+    double width;          /* multiplies both; rounded so that every level is whole */
+    double cond_width;     /* D blocks of the conditioning stack: 1 pseudo-code, 0.5 others */
+    int64_t up_hidden;     /* GEN_DGMR_HIDDEN_* */
+    int64_t sn;            /* gen_sn_kind */
+    double sn_eps;         /* conditioning stack, latent convolution, 1x1 convolutions */
+    double sn_eps_sampler; /* ConvGRUs and G blocks */
+    int64_t attention;     /* gen_attention_kind */
+    int64_t mix_order;     /* GEN_DGMR_*_MAJOR */
 } gen_dgmr_config;
 
 extern GEN_API const gen_arch gen_dgmr_arch;     /* "dgmr": paper and pseudo-code */
@@ -50,8 +50,8 @@ GEN_API void gen_dgmr_conditioning(gen_net *net, const gen_dgmr_config *c, gen_n
 /* z [N,H/32,W/32,z_channels] -> [N,H/32,W/32,latent]. */
 GEN_API gen_node *gen_dgmr_latent(gen_net *net, const gen_dgmr_config *c, gen_node *z);
 
-/* The next `steps` lead times from the states: rain [N,steps,H,W,1] mm/h (not clamped). `last`, when
- * not NULL, gets the states after them. latent and states have the same N. */
+/* The next `steps` lead times from the states: rain [N,steps,H,W,1] mm/h (not clamped). `last`,
+ * when not NULL, gets the states after them. latent and states have the same N. */
 GEN_API gen_node *gen_dgmr_sampler(gen_net *net, const gen_dgmr_config *c, gen_node *latent,
                                    gen_node *const state[GEN_DGMR_LEVELS], int64_t steps,
                                    gen_node *last[GEN_DGMR_LEVELS]);

@@ -4,12 +4,12 @@
  * widths from the shapes of weights, lead times from config.json, then one rule a layer. Its levels
  * count from the bottom: convGRU1, g1 and up_g1 are our level 4.
  */
-#include <cJSON.h>
+#include "weather/dgmr.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "libgen/base/alloc.h"
-#include "weather/dgmr.h"
+#include "libgen/base/json.h"
 
 bool gen_dgmr_ocf_recognises(const gen_import *im)
 {
@@ -43,9 +43,10 @@ static gen_status widths_of(const gen_import *im, gen_dgmr_config *c)
     GEN_TRY(channels(im, "latent_stack.conv_3x3.bias", &z));
     GEN_TRY(channels(im, "conditioning_stack.d4.last_conv_3x3.bias", &blocks));
     if (latent % 32 || context % 16 || latent > 16384 || context > 16384 || z > 1024)
-        return gen_fail(GEN_EMODEL, "latent and context of %lld and %lld channels, z of %lld: expected "
-                        "multiples of 32 and 16, at most 16384, and at most 1024", (long long)latent,
-                        (long long)context, (long long)z);
+        return gen_fail(GEN_EMODEL,
+                        "latent and context of %lld and %lld channels, z of %lld: expected "
+                        "multiples of 32 and 16, at most 16384, and at most 1024",
+                        (long long)latent, (long long)context, (long long)z);
     c->latent_channels = latent;
     c->context_channels = context;
     c->z_channels = z;
@@ -56,72 +57,72 @@ static gen_status widths_of(const gen_import *im, gen_dgmr_config *c)
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
-static gen_status number(const cJSON *item, const char *key, double min, double max, double *out)
+/* The keys that mean something to a generator. */
+struct keys {
+    int64_t forecast_steps, input_channels, latent_channels, context_channels, conv_type;
+};
+
+/* clang-format off */
+#define FIELD(f) offsetof(struct keys, f)
+static const gen_option key_table[] = {
+    { .type = GEN_OPT_INT, .name = "forecast-steps", .offset = FIELD(forecast_steps), .preset = 18,
+      .min = 1, .max = 1000 },
+    { .type = GEN_OPT_INT, .name = "input-channels", .offset = FIELD(input_channels), .preset = 1,
+      .min = 1, .max = 1000 },
+    { .type = GEN_OPT_INT, .name = "latent-channels", .offset = FIELD(latent_channels),
+      .min = 1, .max = 1e6 },
+    { .type = GEN_OPT_INT, .name = "context-channels", .offset = FIELD(context_channels),
+      .min = 1, .max = 1e6 },
+    { .type = GEN_OPT_CHOICE, .name = "conv-type", .offset = FIELD(conv_type),
+      .choices = "standard|coord|3d" },
+    { .type = GEN_OPT_END }
+};
+/* clang-format on */
+
+struct unused_keys {
+    char text[512];
+};
+
+static void note_unused(void *cookie, const char *key)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= min && item->valuedouble <= max))
-        return gen_fail(GEN_EMODEL, "config key '%s' must be a number from %g to %g", key, min, max);
-    *out = item->valuedouble;
-    return GEN_OK;
+    struct unused_keys *unused = cookie;
+    size_t n = strlen(unused->text);
+    snprintf(unused->text + n, sizeof unused->text - n, "%s%s", n ? ", " : "", key);
 }
 
-static gen_status agrees(const cJSON *item, const char *key, int64_t found)
+static gen_status check_keys(const struct keys *k, const gen_dgmr_config *c)
 {
-    double value = 0;
-    GEN_TRY(number(item, key, 1, 1e6, &value));
-    if (value != (double)found)
-        return gen_fail(GEN_EMODEL, "config says %s %g, the weights have %lld", key, value,
-                        (long long)found);
-    return GEN_OK;
-}
-
-/* One key; *used says whether it means something to us. */
-static gen_status read_key(const cJSON *item, gen_dgmr_config *c, bool *used)
-{
-    const char *key = item->string;
-    double value = 0;
-    *used = true;
-    if (!strcmp(key, "forecast_steps")) {
-        GEN_TRY(number(item, key, 1, 1000, &value));
-        c->steps = (int64_t)value;
-        return value == (double)c->steps
-                   ? GEN_OK
-                   : gen_fail(GEN_EMODEL, "config key '%s' is %g, expected a whole number", key, value);
-    }
-    if (!strcmp(key, "input_channels"))
-        return agrees(item, key, 1);
-    if (!strcmp(key, "latent_channels"))
-        return agrees(item, key, c->latent_channels);
-    if (!strcmp(key, "context_channels"))
-        return agrees(item, key, c->context_channels);
-    if (!strcmp(key, "conv_type")) {
-        if (!cJSON_IsString(item) || strcmp(item->valuestring, "standard"))
-            return gen_fail(GEN_EMODEL, "config key 'conv_type' must be \"standard\"");
-        return GEN_OK;
-    }
-    *used = false;
+    if (k->conv_type != 0)
+        return gen_fail(GEN_EMODEL, "the config's conv_type is not 'standard', the only one known");
+    if (k->input_channels != 1)
+        return gen_fail(GEN_EMODEL, "the config's input_channels is %lld, expected 1",
+                        (long long)k->input_channels);
+    if (k->latent_channels != c->latent_channels || k->context_channels != c->context_channels)
+        return gen_fail(GEN_EMODEL,
+                        "the config has %lld latent and %lld context channels, the weights "
+                        "have %lld and %lld",
+                        (long long)k->latent_channels, (long long)k->context_channels,
+                        (long long)c->latent_channels, (long long)c->context_channels);
     return GEN_OK;
 }
 
 static gen_status read_config(gen_import *im, gen_dgmr_config *c, const char *text)
 {
-    char ignored[512] = "";
-    cJSON *json = cJSON_Parse(text);
-    if (!json || !cJSON_IsObject(json)) {
-        cJSON_Delete(json);
-        return gen_fail(GEN_EMODEL, "the config is not a JSON object");
-    }
-    gen_status status = GEN_OK;
-    for (const cJSON *item = json->child; item && !status; item = item->next) {
-        bool used;
-        status = read_key(item, c, &used);
-        size_t n = strlen(ignored);
-        if (!status && !used)
-            snprintf(ignored + n, sizeof ignored - n, "%s%s", n ? ", " : "", item->string);
-    }
-    cJSON_Delete(json);
-    if (!status && ignored[0])
-        status = gen_import_note(im, "config keys not used: %s", ignored);
-    return status;
+    struct unused_keys unused = { "" };
+    struct keys keys;
+    gen_json *json = NULL;
+    gen_options_defaults(key_table, &keys);
+    keys.latent_channels = c->latent_channels;
+    keys.context_channels = c->context_channels;
+    gen_status status = gen_json_parse(&json, text, strlen(text), 1 << 20);
+    if (!status)
+        status = gen_options_from_json(key_table, &keys, json, note_unused, &unused);
+    gen_json_free(&json);
+    if (status)
+        return gen_fail_in(GEN_EMODEL, "config");
+    c->steps = keys.forecast_steps;
+    GEN_TRY(check_keys(&keys, c));
+    return unused.text[0] ? gen_import_note(im, "config keys not used: %s", unused.text) : GEN_OK;
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */
@@ -133,21 +134,24 @@ struct rule {
     const char *from, *to;
 };
 
-static const struct rule conditioning[] = { /* levels 1-4, the same number on both sides */
+static const struct rule conditioning[] = {
+    /* levels 1-4, the same number on both sides */
     { LAYER, "conditioning_stack.d#.conv_1x1", "conditioning/level#/block/skip" },
     { LAYER, "conditioning_stack.d#.first_conv_3x3", "conditioning/level#/block/conv1" },
     { LAYER, "conditioning_stack.d#.last_conv_3x3", "conditioning/level#/block/conv2" },
     { LAYER, "conditioning_stack.conv#", "conditioning/level#/mix" },
 };
 
-static const struct rule latent_blocks[] = { /* blocks 1-4 */
+static const struct rule latent_blocks[] = {
+    /* blocks 1-4 */
     { LAYER, "latent_stack.l_block#.first_conv_3x3", "latent/block#/conv1" },
     { LAYER, "latent_stack.l_block#.last_conv_3x3", "latent/block#/conv2" },
 };
 static const struct rule latent_skip = { LAYER, "latent_stack.l_block#.conv_1x1",
                                          "latent/block#/skip" };
 
-static const struct rule sampler[] = { /* their 1-4 are our levels 4-1 */
+static const struct rule sampler[] = {
+    /* their 1-4 are our levels 4-1 */
     { LAYER, "sampler.convGRU#.cell.read_gate_conv", "sampler/level#/gru/read" },
     { LAYER, "sampler.convGRU#.cell.update_gate_conv", "sampler/level#/gru/update" },
     { LAYER, "sampler.convGRU#.cell.output_conv", "sampler/level#/gru/output" },

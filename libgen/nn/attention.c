@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Self-attention as in DGMR's latent stack (reference 1.6): 1x1 projections without bias and without
- * spectral norm to C/8 channels, no scale, x + gamma * out with gamma 0 at the start.
+ * Self-attention as in DGMR's latent stack (reference 1.6): 1x1 projections without bias and
+ * without spectral norm to C/8 channels, no scale, x + gamma * out with gamma 0 at the start.
  *
  * CHANNEL_ROWS is what openclimatefix's code computes: it reads its [C/8,H,W] maps as if they were
  * [h,w,c], so positions are the (C/8)*H rows of all channel maps and features run along W

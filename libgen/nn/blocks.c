@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Residual blocks of the DVD-GAN and DGMR families (reference 1.5, 5.3). Names inside a block: norm1,
- * conv1, norm2, conv2 along the trunk, skip for the 1x1 convolution of the shortcut.
+ * Residual blocks of the DVD-GAN and DGMR families (reference 1.5, 5.3). Names inside a block:
+ * norm1, conv1, norm2, conv2 along the trunk, skip for the 1x1 convolution of the shortcut.
  *
  * Written plainly (up-sample, then convolve; convolve, then pool): the plan folds resampling into
  * the convolutions beside it and runs 1x1 convolutions on the small side.

@@ -6,8 +6,8 @@
  *     r = sigmoid(read   * [x; h])       c  = relu(output * [x; r h])
  *     u = sigmoid(update * [x; h])       h' = u h + (1 - u) c
  *
- * Unlike textbooks' GRUs the candidate has a ReLU and u keeps the old state. That the convolution of
- * x does not depend on the state, and may run for all steps at once, is for the plan to use.
+ * Unlike textbooks' GRUs the candidate has a ReLU and u keeps the old state. That the convolution
+ * of x does not depend on the state, and may run for all steps at once, is for the plan to use.
  */
 #include "libgen/graph/op.h"
 #include "libgen/nn/net.h"
@@ -54,8 +54,8 @@ gen_node *gen_conv_gru(gen_net *net, const char *name, gen_node *x, gen_node *h,
     if (steps < 1 || hs.rank < 3 || (!timed && xs.rank != hs.rank) ||
         (timed && xs.dim[0] != steps)) {
         char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
-        return gen_graph_fail(g, "conv gru", "'%s' of %lld steps cannot take x %s with state %s", name,
-                              (long long)steps, gen_shape_text(xs, a), gen_shape_text(hs, b));
+        return gen_graph_fail(g, "conv gru", "'%s' of %lld steps cannot take x %s with state %s",
+                              name, (long long)steps, gen_shape_text(xs, a), gen_shape_text(hs, b));
     }
     gen_node **states;
     if (GEN_ALLOC(&states, steps, "steps of a ConvGRU"))

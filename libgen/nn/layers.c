@@ -24,8 +24,9 @@ gen_node *gen_conv_layer(gen_net *net, const char *name, gen_node *x, int64_t ch
     int spatial = gen_node_shape(x).rank - 2;
     if (spatial < 1 || spatial > 3) {
         char text[GEN_SHAPE_TEXT];
-        return gen_graph_fail(g, "conv layer", "'%s' expects [N,*,C] with 1-3 spatial axes, found %s",
-                              name, gen_shape_text(gen_node_shape(x), text));
+        return gen_graph_fail(g, "conv layer",
+                              "'%s' expects [N,*,C] with 1-3 spatial axes, found %s", name,
+                              gen_shape_text(gen_node_shape(x), text));
     }
 
     int64_t kernel = attr->kernel ? attr->kernel : 3;
@@ -94,9 +95,9 @@ static void update_running(gen_net *net, gen_node *running, gen_node *batch, dou
     gen_node *shares = gen_const(g, GEN_SHAPE(1, groups), share);
     gen_free(share);
     gen_node *added = gen_matmul(g, shares, gen_stop_gradient(g, batch), NULL); /* [1,C] */
-    gen_net_update(net, running,
-                   gen_add(g, gen_affine(g, running, keep, 0),
-                           gen_reshape(g, added, GEN_SHAPE(channels))));
+    gen_net_update(
+        net, running,
+        gen_add(g, gen_affine(g, running, keep, 0), gen_reshape(g, added, GEN_SHAPE(channels))));
 }
 
 static gen_node *norm_training(gen_net *net, gen_node *x, const gen_norm_attr *attr, gen_node *mean,
@@ -115,7 +116,8 @@ static gen_node *norm_training(gen_net *net, gen_node *x, const gen_norm_attr *a
         update_running(net, mean, gen_reshape(g, m, GEN_SHAPE(groups, channels)), momentum, 1);
         return gen_reshape(g, gen_sub(g, rows, m), shape);
     }
-    gen_node *y = gen_batch_norm(g, x, &(gen_batch_norm_attr){ .groups = groups, .eps = attr->eps });
+    gen_node *y =
+        gen_batch_norm(g, x, &(gen_batch_norm_attr){ .groups = groups, .eps = attr->eps });
     double unbiased = count > 1 ? (double)count / (double)(count - 1) : 1;
     update_running(net, mean, gen_output(g, y, 1), momentum, 1);
     update_running(net, var, gen_output(g, y, 2), momentum, unbiased);
@@ -146,8 +148,9 @@ gen_node *gen_norm_layer(gen_net *net, const char *name, gen_node *x, const gen_
     int64_t groups = attr->groups ? attr->groups : 1;
     if (shape.rank < 2 || (net->training && (groups < 1 || shape.dim[0] % groups))) {
         char text[GEN_SHAPE_TEXT];
-        return gen_graph_fail(g, "norm layer", "'%s' expects [N,*,C] with N in %lld groups, found %s",
-                              name, (long long)groups, gen_shape_text(shape, text));
+        return gen_graph_fail(g, "norm layer",
+                              "'%s' expects [N,*,C] with N in %lld groups, found %s", name,
+                              (long long)groups, gen_shape_text(shape, text));
     }
 
     gen_shape row = GEN_SHAPE(shape.dim[shape.rank - 1]); /* [C] */

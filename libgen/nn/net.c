@@ -38,7 +38,8 @@ void gen_net_update(gen_net *net, gen_node *s, gen_node *next)
     if (!gen_shape_equal(gen_node_shape(s), gen_node_shape(next))) {
         char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
         gen_graph_fail(net->g, "update", "state '%s' is %s, its next value %s", gen_node_name(s),
-                       gen_shape_text(gen_node_shape(s), a), gen_shape_text(gen_node_shape(next), b));
+                       gen_shape_text(gen_node_shape(s), a),
+                       gen_shape_text(gen_node_shape(next), b));
         return;
     }
     if (reserve(net)) {

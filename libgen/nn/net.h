@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the layer files share: the cache of normalised weights, and defaults of the attribute structs.
+ * What the layer files share: the cache of normalised weights, and defaults of the attribute
+ * structs.
  */
 #ifndef LIBGEN_NN_NET_H
 #define LIBGEN_NN_NET_H
 
 #include <libgen/nn.h>
 
-/* Raw weight -> the node of its normalised form, so that a weight used at many time steps or in many
- * layers of one net goes through one power iteration. */
+/* Raw weight -> the node of its normalised form, so that a weight used at many time steps or in
+ * many layers of one net goes through one power iteration. */
 struct gen_sn_cache {
     int n;
     uint64_t capacity;

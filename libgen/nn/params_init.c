@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Initial values of parameters, from (seed, name): nothing depends on the order of creation.
- * Orthogonal matrices as in reference 1.2: [dim 0, rest], Q of a QR of normal numbers with the signs
- * of diag(R) multiplied in. Power-iteration vectors u and v that stand beside a w start as singular
- * vectors of it (torch iterates 15 times at registration): an untrained net can be run in eval.
+ * Orthogonal matrices as in reference 1.2: [dim 0, rest], Q of a QR of normal numbers with the
+ * signs of diag(R) multiplied in. Power-iteration vectors u and v that stand beside a w start as
+ * singular vectors of it (torch iterates 15 times at registration): an untrained net can be run in
+ * eval.
  */
 #include <lapacke.h>
 #include <math.h>
@@ -30,8 +31,8 @@ static gen_status orthogonalise(float *values, int64_t rows, int64_t cols)
         for (int64_t i = 0; i < m; i++)
             a[j * m + i] = values[tall ? i * cols + j : j * cols + i];
 
-    lapack_int info = LAPACKE_dgeqrf(LAPACK_COL_MAJOR, (lapack_int)m, (lapack_int)k, a,
-                                     (lapack_int)m, tau);
+    lapack_int info =
+        LAPACKE_dgeqrf(LAPACK_COL_MAJOR, (lapack_int)m, (lapack_int)k, a, (lapack_int)m, tau);
     for (int64_t j = 0; j < k; j++)
         sign[j] = a[j * m + j] < 0 ? -1.0f : 1.0f;
     if (info == 0)
@@ -64,7 +65,8 @@ static void normalise(float *v, int64_t n)
         v[i] = (float)(v[i] * inverse);
 }
 
-static gen_status fill(float *values, const char *name, gen_shape shape, gen_init init, uint64_t seed)
+static gen_status fill(float *values, const char *name, gen_shape shape, gen_init init,
+                       uint64_t seed)
 {
     int64_t n = gen_shape_count(shape);
     if (init == GEN_INIT_ZEROS)
@@ -157,8 +159,9 @@ gen_status gen_params_init(gen_params *p, const gen_graph *g, uint64_t seed)
         gen_tensor known = gen_params_get(p, node->name);
         if (known.data && !gen_shape_equal(known.shape, node->shape[0])) {
             char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
-            status = gen_fail(GEN_EMODEL, "parameter '%s' is %s, the network expects %s", node->name,
-                              gen_shape_text(known.shape, a), gen_shape_text(node->shape[0], b));
+            status =
+                gen_fail(GEN_EMODEL, "parameter '%s' is %s, the network expects %s", node->name,
+                         gen_shape_text(known.shape, a), gen_shape_text(node->shape[0], b));
             goto done;
         }
         if (known.data)

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Values by rule, the C side of rule.py: weights and inputs of golden tests are functions of their
+ * name, so that only outputs are stored. And what golden tests share: a graph with its values,
+ * evaluated by the ops' references or by a plan, compared with a stored file piece by piece.
+ */
+#ifndef TESTS_GOLDEN_RULE_H
+#define TESTS_GOLDEN_RULE_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <libgen/nn.h>
+#include <libgen/params.h>
+#include <libgen/plan.h>
+#include <libgen/random.h>
+
+#include "libgen/base/alloc.h"
+#include "tests/eval.h"
+
+static inline const char *rule_last(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+/* offset + span * uniform; which, by the last part of the name. */
+static inline void rule_line(const char *name, gen_shape s, double *offset, double *span)
+{
+    static const struct {
+        const char *last;
+        double offset, span;
+    } table[] = { { "b", -0.1, 0.2 },     { "gamma", 0.75, 0.5 }, { "beta", -0.25, 0.5 },
+                  { "mean", -0.25, 0.5 }, { "var", 0.75, 0.5 },   { "frames", -20, 40 } };
+    const char *last = rule_last(name);
+    *offset = -1.75;
+    *span = 3.5;
+    if (!strcmp(last, "w")) {
+        *span = sqrt(24.0 / ((double)gen_shape_count(s) / (double)s.dim[0]));
+        *offset = -0.5 * *span;
+    }
+    for (int i = 0; i < GEN_LEN(table); i++)
+        if (!strcmp(last, table[i].last)) {
+            *offset = table[i].offset;
+            *span = table[i].span;
+        }
+}
+
+static inline void rule_values(float *out, const char *name, gen_shape s)
+{
+    int64_t n = gen_shape_count(s);
+    double offset, span;
+    rule_line(name, s, &offset, &span);
+    gen_random_uniform(out, n, 0, gen_stream(name), 0);
+    for (int64_t i = 0; i < n; i++) {
+        double v = offset + span * (double)out[i];
+        out[i] = (float)(!strcmp(rule_last(name), "frames") && v < 0 ? 0 : v);
+    }
+}
+
+static inline void rule_unit(double *v, int64_t n)
+{
+    double square = 0;
+    for (int64_t i = 0; i < n; i++)
+        square += v[i] * v[i];
+    for (int64_t i = 0; i < n; i++)
+        v[i] /= sqrt(square);
+}
+
+/* Three power iterations; v holds its values by rule. */
+static inline void rule_vectors(const float *w, int64_t rows, int64_t cols, float *u, float *v)
+{
+    double *a = calloc((size_t)rows, sizeof *a), *b = calloc((size_t)cols, sizeof *b);
+    for (int64_t j = 0; j < cols; j++)
+        b[j] = v[j];
+    for (int round = 0; round < 3; round++) {
+        for (int64_t i = 0; i < rows; i++) {
+            a[i] = 0;
+            for (int64_t j = 0; j < cols; j++)
+                a[i] += (double)w[i * cols + j] * b[j];
+        }
+        rule_unit(a, rows);
+        memset(b, 0, (size_t)cols * sizeof *b);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < cols; j++)
+                b[j] += a[i] * (double)w[i * cols + j];
+        rule_unit(b, cols);
+    }
+    for (int64_t i = 0; i < rows; i++)
+        u[i] = (float)a[i];
+    for (int64_t j = 0; j < cols; j++)
+        v[j] = (float)b[j];
+    free(a);
+    free(b);
+}
+
+/* All parameters and states of g, by rule. */
+static inline gen_params *rule_params(const gen_graph *g)
+{
+    gen_params *p;
+    assert_int_equal(gen_params_create(&p), GEN_OK);
+    for (int i = 0; i < gen_graph_params(g); i++) {
+        gen_node *n = gen_graph_param(g, i);
+        float *values;
+        bool trained = ((const gen_param_attr *)n->attr)->trained != 0;
+        assert_int_equal(gen_params_add(p, n->name, n->shape[0], trained, &values), GEN_OK);
+        rule_values(values, n->name, n->shape[0]);
+    }
+    for (int i = 0; i < gen_graph_params(g); i++) {
+        const char *name = gen_graph_param(g, i)->name;
+        char other[256];
+        if (strcmp(rule_last(name), "u"))
+            continue;
+        gen_tensor u = gen_params_get(p, name);
+        snprintf(other, sizeof other, "%.*s/v", (int)(strlen(name) - 2), name);
+        gen_tensor v = gen_params_get(p, other);
+        other[strlen(other) - 1] = 'w';
+        gen_tensor w = gen_params_get(p, other);
+        rule_vectors(w.data, u.shape.dim[0], v.shape.dim[0], u.data, v.data);
+    }
+    return p;
+}
+
+/* Values of out[0..n) one after the other, inputs and parameters by rule. */
+static inline float *rule_reference(gen_graph *g, gen_node *const out[], int n)
+{
+    eval e;
+    int64_t total = 0;
+    gen_params *p = rule_params(g);
+    eval_open(&e, g);
+    for (int i = 0; i < gen_graph_count(g); i++) {
+        gen_node *node = gen_graph_node(g, i);
+        if (node->op != &gen_op_input && node->op != &gen_op_param)
+            continue;
+        int64_t count = gen_shape_count(node->shape[0]);
+        float *by_rule = calloc((size_t)count, sizeof *by_rule);
+        rule_values(by_rule, node->name, node->shape[0]);
+        const float *from =
+            node->op == &gen_op_param ? gen_params_get(p, node->name).data : by_rule;
+        double *to = eval_value(&e, node);
+        for (int64_t k = 0; k < count; k++)
+            to[k] = from[k];
+        free(by_rule);
+    }
+    eval_run(&e);
+    for (int i = 0; i < n; i++)
+        total += gen_shape_count(gen_node_shape(out[i]));
+    float *all = calloc((size_t)total, sizeof *all);
+    for (int i = 0, at = 0; i < n; i++) {
+        int64_t count = gen_shape_count(gen_node_shape(out[i]));
+        const double *from = eval_value(&e, out[i]);
+        for (int64_t k = 0; k < count; k++)
+            all[at++] = (float)from[k];
+    }
+    eval_close(&e);
+    gen_params_free(&p);
+    return all;
+}
+
+/* tests/golden/<name>.npy, read from the folder of the sources. */
+static inline gen_tensor rule_golden(const char *name)
+{
+    char path[256];
+    gen_tensor t;
+    snprintf(path, sizeof path, "tests/golden/%s.npy", name);
+    gen_status status = gen_npy_read(&t, path, 1 << 24);
+    if (status)
+        fail_msg("%s", gen_last_error());
+    return t;
+}
+
+static inline void rule_graph_is_whole(const gen_graph *g)
+{
+    if (gen_graph_status(g))
+        fail_msg("%s", gen_last_error());
+}
+
+/* found[0..n) against expected: max |difference| / max |expected|. */
+static inline double rule_distance(const float *found, const float *expected, int64_t n)
+{
+    gen_tensor a = { GEN_F32, GEN_SHAPE(n), (void *)(uintptr_t)found };
+    gen_tensor b = { GEN_F32, GEN_SHAPE(n), (void *)(uintptr_t)expected };
+    return gen_compare(&a, &b).relative;
+}
+
+#endif
