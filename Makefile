@@ -110,7 +110,14 @@ OPS := \
     libgen/ops/strides.c \
 
 BACKENDS := \
-    libgen/backends/cpu/winograd.c
+    libgen/backends/cpu/copy.c \
+    libgen/backends/cpu/copy_ops.c \
+    libgen/backends/cpu/elementwise.c \
+    libgen/backends/cpu/index.c \
+    libgen/backends/cpu/reduce.c \
+    libgen/backends/cpu/softmax.c \
+    libgen/backends/cpu/vector.c \
+    libgen/backends/cpu/winograd.c \
 
 PLAN := \
     libgen/plan/constant.c \
@@ -176,13 +183,16 @@ FUZZ := \
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
-    libgen/backends/cpu/kernels/winograd.c
+    libgen/backends/cpu/kernels/vec.c \
+    libgen/backends/cpu/kernels/winograd.c \
 
 # ---- rules ---------------------------------------------------------------------------------------
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STAGED := $(foreach h,$(PUBLIC_HEADERS),$(B)/include/libgen/$(notdir $(h)))
 
+# The compiler vectorises their loops; no option that changes values.
+KERNEL_FLAGS := -O3 -fno-trapping-math
 ISA_FLAGS_base :=
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c
 ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf16c
@@ -234,7 +244,7 @@ $(B)/obj/%.o: %.c $(B)/flags | ready $(STAGED)
 define ISA_RULE
 $(B)/obj/%.$(1).o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(KERNEL_FLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
