@@ -162,6 +162,7 @@ TESTS := \
     tests/golden/layers.c \
     tests/unit/base.c \
     tests/unit/file.c \
+    tests/unit/nn.c \
     tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/winograd.c \
