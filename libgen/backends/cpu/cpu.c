@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CPU backend: which instruction set there is, the pool, and the order of the kernels.
+ */
+#include "libgen/backends/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "libgen/tensor.h"
+
+/* In front what beats what stands behind it. */
+static const gen_kernel *const kernels[] = {
+    &gen_dnnl_conv_kernel,
+    &gen_dnnl_conv_transpose_kernel,
+    &gen_dnnl_conv_dw_kernel,
+    &gen_dnnl_linear_kernel,
+    &gen_dnnl_matmul_kernel,
+    &gen_reference_kernel,
+    NULL,
+};
+
+static gen_isa detect(void)
+{
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("f16c"))
+        return GEN_ISA_BASE;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return GEN_ISA_AVX2;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5))
+        return GEN_ISA_AVX512_BF16;
+    return GEN_ISA_AVX512;
+#else
+    return GEN_ISA_BASE;
+#endif
+}
+
+/* GEN_ISA lowers what was found, for tests. */
+static gen_status choose_isa(gen_isa *out)
+{
+    static const char *const names[] = { "base", "avx2", "avx512", "avx512_bf16" };
+    const char *wanted = getenv("GEN_ISA");
+    *out = detect();
+    if (!wanted || !*wanted)
+        return GEN_OK;
+    for (int i = 0; i < GEN_LEN(names); i++) {
+        if (strcmp(wanted, names[i]) == 0) {
+            if ((gen_isa)i < *out)
+                *out = (gen_isa)i;
+            return GEN_OK;
+        }
+    }
+    return gen_fail(GEN_EINVAL, "GEN_ISA: found '%s', expected base, avx2, avx512 or avx512_bf16",
+                    wanted);
+}
+
+static void close_cpu(gen_backend *b)
+{
+    gen_dnnl *d = b->impl;
+    gen_pool_free(&b->pool);
+    gen_dnnl_close(&d);
+    gen_free(b);
+}
+
+gen_status gen_cpu_open(gen_backend **out, int threads)
+{
+    gen_status status = GEN_OK;
+    gen_backend *b;
+    gen_dnnl *d = NULL;
+    gen_isa isa;
+    GEN_TRY(choose_isa(&isa));
+    GEN_TRY(GEN_ALLOC(&b, 1, "backend"));
+    b->name = "cpu";
+    b->kernels = kernels;
+    b->isa = isa;
+    b->close = close_cpu;
+    GEN_GOTO(gen_pool_create_with(&b->pool, threads, gen_dnnl_one_thread));
+    GEN_GOTO(gen_dnnl_open(&d, gen_pool_threads(b->pool), isa));
+    b->impl = d;
+    *out = b;
+    b = NULL;
+done:
+    if (b)
+        close_cpu(b);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the kernels of the CPU share: the backend's own state and small helpers.
+ */
+#ifndef LIBGEN_BACKENDS_CPU_CPU_H
+#define LIBGEN_BACKENDS_CPU_CPU_H
+
+#include <stdatomic.h>
+
+#include "libgen/backends/backend.h"
+#include "libgen/backends/cpu/dnnl.h"
+
+gen_status gen_cpu_open(gen_backend **out, int threads);
+
+static inline gen_dnnl *gen_cpu_dnnl(const gen_backend *b)
+{
+    return b->impl;
+}
+
+static inline uint64_t gen_cpu_align(uint64_t bytes)
+{
+    return (bytes + 63) & ~(uint64_t)63;
+}
+
+/* Kernels of this folder, best first; the list itself is in cpu.c. */
+extern const gen_kernel gen_dnnl_conv_kernel, gen_dnnl_conv_transpose_kernel;
+extern const gen_kernel gen_dnnl_conv_dw_kernel;
+extern const gen_kernel gen_dnnl_linear_kernel, gen_dnnl_matmul_kernel;
+extern const gen_kernel gen_reference_kernel;
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only door to oneDNN (2.6 and 3.x). A unit is one primitive on dense blocks, channels last,
+ * built for ONE thread, with memory objects for every thread of the pool, so that running it
+ * allocates nothing and any thread may run it at any time.
+ *
+ * The invariant that bites: oneDNN asks OpenMP how many threads there are when a primitive is made
+ * and when it runs. Workers are pinned to one when they start (gen_dnnl_one_thread); the caller
+ * brackets both with gen_dnnl_enter and gen_dnnl_leave, which leaves its own setting as it was.
+ */
+#ifndef LIBGEN_BACKENDS_CPU_DNNL_H
+#define LIBGEN_BACKENDS_CPU_DNNL_H
+
+#include <libgen/ops.h>
+
+#include "libgen/backends/backend.h"
+
+typedef struct gen_dnnl gen_dnnl; /* engine, and a stream for each thread */
+typedef struct gen_dnnl_unit gen_dnnl_unit;
+
+/* isa: the most oneDNN may use; it obeys only before its first primitive in this process. */
+gen_status gen_dnnl_open(gen_dnnl **out, int threads, gen_isa isa);
+void gen_dnnl_close(gen_dnnl **d);
+
+void gen_dnnl_one_thread(void);
+int gen_dnnl_enter(void);
+void gen_dnnl_leave(int entered);
+
+/* A convolution y [n,*out,cout] of x [n,*in,cin], weights [cout,cin/groups,*kernel]; forward, or the
+ * gradient of the weights. All fields count in cmp: zero what is not used. */
+typedef struct gen_dnnl_conv {
+    int64_t axes, n, cin, cout, groups;
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad_lo[3], pad_hi[3];
+    int64_t x, y;                   /* gen_dtype of x and y: f32 or bf16 */
+    int64_t has_bias, sum;          /* forward: + bias [cout] (f32), + what y holds before */
+    int64_t act;                    /* forward: gen_act */
+    double slope;
+} gen_dnnl_conv;
+
+gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c);
+/* run: x, packed f32 dw (written), -, dy. */
+gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c);
+
+/* c [b,m,n] = a [b,m,k] x b [b,k,n]; steps in elements, so transposes are free. Operands: x is a,
+ * w is b, y is c. */
+typedef struct gen_dnnl_matmul {
+    int64_t batch, m, n, k;
+    int64_t a_step[3], b_step[3], c_step[3];
+    int64_t dtype; /* of a, b and c */
+} gen_dnnl_matmul;
+gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_matmul *m);
+
+void gen_dnnl_unit_free(gen_dnnl_unit **u);
+
+/* Layout of the packed weights: equal text, equal bytes. */
+#define GEN_DNNL_LAYOUT 160
+const char *gen_dnnl_layout(const gen_dnnl_unit *u);
+uint64_t gen_dnnl_weight_bytes(const gen_dnnl_unit *u);
+uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* that run and pack need, each thread */
+const char *gen_dnnl_kernel_name(const gen_dnnl_unit *u);
+
+/* Reorders between f32 [cout,cin/groups,*kernel] and the packed layout. _prepare first. */
+gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u);
+gen_status gen_dnnl_pack(gen_dnnl_unit *u, int thread, const float *plain, void *packed,
+                         void *scratch);
+
+/* For conv_weights: the other way, in `parts` shares of the output channels (a function of the shape
+ * only) that different threads may do. */
+gen_status gen_dnnl_unpack_prepare(gen_dnnl_unit *u, int *parts);
+gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, int thread, const void *packed, float *plain,
+                           void *scratch);
+
+/* Weights that are only read live in slots, shared by the threads: giving oneDNN an address may write
+ * the zeros behind the last channel, which must not happen while others read. set_slot belongs to the
+ * caller's thread, before the pool runs. slots: once a unit. */
+gen_status gen_dnnl_slots(gen_dnnl_unit *u, int count);
+gen_status gen_dnnl_set_slot(gen_dnnl_unit *u, int slot, const void *weights);
+
+typedef struct gen_dnnl_operands {
+    const void *x;
+    const void *w; /* NULL: weights of `slot` */
+    const void *bias;
+    void *y;
+    void *scratch;
+    int slot;
+} gen_dnnl_operands;
+gen_status gen_dnnl_run(gen_dnnl_unit *u, int thread, const gen_dnnl_operands *o);
+
+#endif
