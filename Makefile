@@ -118,6 +118,16 @@ BACKENDS := \
     libgen/backends/cpu/softmax.c \
     libgen/backends/cpu/vector.c \
     libgen/backends/cpu/winograd.c \
+    libgen/backends/backend.c \
+    libgen/backends/cpu/conv.c \
+    libgen/backends/cpu/conv_dw.c \
+    libgen/backends/cpu/conv_form.c \
+    libgen/backends/cpu/conv_kernels.c \
+    libgen/backends/cpu/cpu.c \
+    libgen/backends/cpu/dnnl.c \
+    libgen/backends/cpu/matmul.c \
+    libgen/backends/cpu/reference.c \
+    libgen/backends/cpu/winograd.c
 
 PLAN := \
     libgen/plan/constant.c \
@@ -160,6 +170,7 @@ CLI := \
 TESTS := \
     tests/check_ops.c \
     tests/golden/layers.c \
+    tests/unit/backend.c \
     tests/unit/base.c \
     tests/unit/file.c \
     tests/unit/nn.c \
@@ -186,6 +197,8 @@ FUZZ := \
 KERNELS := \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
+    libgen/backends/cpu/finish.c \
+    libgen/backends/cpu/kernels/winograd.c
 
 # ---- rules ---------------------------------------------------------------------------------------
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)

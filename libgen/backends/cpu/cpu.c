@@ -10,10 +10,13 @@
 #include <cpuid.h>
 #endif
 
-#include "libgen/tensor.h"
+#include "libgen/backends/cpu/finish.h"
+
+extern const gen_kernel gen_winograd_conv;
 
 /* In front what beats what stands behind it. */
 static const gen_kernel *const kernels[] = {
+    &gen_winograd_conv,
     &gen_dnnl_conv_kernel,
     &gen_dnnl_conv_transpose_kernel,
     &gen_dnnl_conv_dw_kernel,
@@ -59,6 +62,17 @@ static gen_status choose_isa(gen_isa *out)
     }
     return gen_fail(GEN_EINVAL, "GEN_ISA: found '%s', expected base, avx2, avx512 or avx512_bf16",
                     wanted);
+}
+
+gen_finish_fn *gen_finish_for(gen_isa isa)
+{
+#if defined(__x86_64__)
+    return isa >= GEN_ISA_AVX512 ? gen_finish_avx512 :
+           isa == GEN_ISA_AVX2 ? gen_finish_avx2 : gen_finish_base;
+#else
+    (void)isa;
+    return gen_finish_base;
+#endif
 }
 
 static void close_cpu(gen_backend *b)

@@ -18,8 +18,6 @@
 
 enum { RUN = 16 };
 
-gen_finish_fn NAME;
-
 static inline float activate(float v, int64_t act, float slope)
 {
     switch (act) {

@@ -20,6 +20,7 @@ typedef struct gen_finish {
 } gen_finish;
 
 typedef void gen_finish_fn(const gen_finish *f);
+gen_finish_fn gen_finish_base, gen_finish_avx2, gen_finish_avx512;
 gen_finish_fn *gen_finish_for(gen_isa isa);
 
 #endif
