@@ -171,6 +171,7 @@ TESTS := \
     tests/check_ops.c \
     tests/golden/layers.c \
     tests/unit/backend.c \
+    tests/golden/ops.c \
     tests/unit/base.c \
     tests/unit/file.c \
     tests/unit/nn.c \
