@@ -47,7 +47,7 @@ struct gen_kernel {
      * inside a larger tensor. Allocates nothing. */
     gen_status (*run)(void *state, const void *const in[], void *const out[], void *workspace,
                       gen_backend *b);
-    void (*free)(void *state); /* NULL: gen_free */
+    void (*free)(void *state); /* never given NULL; NULL: gen_free */
     unsigned flags;
 };
 

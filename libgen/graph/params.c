@@ -139,6 +139,13 @@ uint64_t gen_params_version(const gen_params *p)
     return p->version;
 }
 
+void gen_params_drop(gen_params *p, const char *name)
+{
+    struct entry *e = gen_map_get(&p->names, name);
+    if (e)
+        gen_tensor_free(&e->tensor);
+}
+
 void gen_params_release(gen_params *p)
 {
     for (int i = 0; i < p->count; i++)

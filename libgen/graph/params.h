@@ -17,6 +17,8 @@ GEN_API const void *gen_params_packed(gen_params *p, const char *key);
 GEN_API gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes, void **out);
 GEN_API void gen_params_unpack(gen_params *p, const char *key); /* after a failed fill */
 GEN_API uint64_t gen_params_packed_bytes(const gen_params *p);
+/* Frees the value of one parameter (a name that is not there is fine). */
+GEN_API void gen_params_drop(gen_params *p, const char *name);
 /* Rises with every gen_params_touch. */
 GEN_API uint64_t gen_params_version(const gen_params *p);
 

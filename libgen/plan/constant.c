@@ -106,7 +106,7 @@ static gen_status compute(struct gen_plan *p, gen_node *n, void **out0, struct s
     *out0 = s->out[0];
     s->out[0] = NULL;
 done:
-    if (k)
+    if (k && prepared.state)
         (k->free ? k->free : gen_free)(prepared.state);
     return status;
 }

@@ -73,52 +73,6 @@ static gen_status check_params(struct gen_plan *p)
     return GEN_OK;
 }
 
-static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *is_const)
-{
-    gen_node *n = step->node;
-    for (int i = 0; i < n->n_in; i++)
-        is_const[i] = p->constant[n->in[i]->id];
-    if (gen_is_outer_concat(n))
-        return GEN_OK; /* a run of memory for each part: copies, or nothing */
-    const gen_kernel *k = gen_backend_choose(p->backend, n, is_const);
-    if (!k)
-        return gen_fail(GEN_EUNSUPPORTED, "op '%s' (%s) has no kernel on %s", n->op->name, n->name,
-                        p->backend->name);
-    gen_prepare prepared;
-    gen_status s = gen_prepare_kernel(p, k, n, is_const, &prepared);
-    step->kernel = k;
-    step->state = prepared.state;
-    step->workspace = prepared.workspace;
-    step->consumed = prepared.consumed;
-    return s == GEN_OK ? s : gen_fail_in(s, "%s '%s'", n->op->name, n->name);
-}
-
-static gen_status make_steps(struct gen_plan *p)
-{
-    int nodes = gen_graph_count(p->graph);
-    gen_status status = GEN_OK;
-    bool *is_const = NULL;
-    uint64_t capacity = 0;
-    for (int i = 0; i < nodes; i++)
-        p->n_steps += computes(p, gen_graph_node(p->graph, i));
-    GEN_TRY(GEN_ALLOC(&p->step, p->n_steps, "plan"));
-    int at = 0;
-    for (int slow = 1; slow >= 0; slow--) {
-        for (int i = 0; i < nodes; i++)
-            if (computes(p, gen_graph_node(p->graph, i)) && p->slow[i] == slow)
-                p->step[at++] =
-                    (struct gen_step){ .node = gen_graph_node(p->graph, i), .slow = slow };
-        p->n_slow = slow ? at : p->n_slow;
-    }
-    for (int s = 0; s < p->n_steps; s++) {
-        GEN_GOTO(GEN_GROW(&is_const, &capacity, p->step[s].node->n_in + 1));
-        GEN_GOTO(prepare_step(p, &p->step[s], is_const));
-    }
-done:
-    gen_free(is_const);
-    return status;
-}
-
 /* ---- constants that run time reads ----------------------------------------------------------------- */
 
 static gen_status keep_constant(struct gen_plan *p, gen_node *n)
@@ -144,18 +98,104 @@ static gen_status keep_constant(struct gen_plan *p, gen_node *n)
     return GEN_OK;
 }
 
-static gen_status keep_constants(struct gen_plan *p)
+/* Values that the step reads at run time are computed and kept. */
+static gen_status keep_constants(struct gen_plan *p, const struct gen_step *step)
 {
+    for (int i = 0; i < step->node->n_in; i++) {
+        gen_node *in = step->node->in[i];
+        if (p->constant[in->id] && !(i < 32 && step->consumed >> i & 1))
+            GEN_TRY(keep_constant(p, in));
+    }
+    return GEN_OK;
+}
+
+/* last[id] = the last step whose preparation needs constant id; steps are numbered as made. */
+static gen_status last_needs(struct gen_plan *p, int **out)
+{
+    int nodes = gen_graph_count(p->graph);
+    GEN_TRY(GEN_ALLOC(out, nodes, "plan"));
+    int *last = *out;
     for (int s = 0; s < p->n_steps; s++)
         for (int i = 0; i < p->step[s].node->n_in; i++) {
-            gen_node *in = p->step[s].node->in[i];
-            if (p->constant[in->id] && !(i < 32 && p->step[s].consumed >> i & 1))
-                GEN_TRY(keep_constant(p, in));
+            int id = p->step[s].node->in[i]->id;
+            last[id] = s > last[id] ? s : last[id];
         }
     for (int i = 0; i < p->n_outputs; i++)
-        if (p->constant[p->output[i]->id])
-            GEN_TRY(keep_constant(p, p->output[i]));
+        last[p->output[i]->id] = p->n_steps;
+    for (int id = nodes - 1; id >= 0; id--) {
+        const gen_node *n = gen_graph_node(p->graph, id);
+        for (int i = 0; p->constant[id] && i < n->n_in; i++)
+            if (last[id] > last[n->in[i]->id])
+                last[n->in[i]->id] = last[id];
+    }
     return GEN_OK;
+}
+
+/* Frees the parameters that no later step needs. */
+static void drop_params(struct gen_plan *p, const int *last, int step)
+{
+    for (int i = 0; i < gen_graph_params(p->graph); i++) {
+        const gen_node *n = gen_graph_param(p->graph, i);
+        if (last[n->id] == step)
+            gen_params_drop(p->params, n->name);
+    }
+}
+
+static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *is_const)
+{
+    gen_node *n = step->node;
+    for (int i = 0; i < n->n_in; i++)
+        is_const[i] = p->constant[n->in[i]->id];
+    if (gen_is_outer_concat(n))
+        return GEN_OK; /* a run of memory for each part: copies, or nothing */
+    const gen_kernel *k = gen_backend_choose(p->backend, n, is_const);
+    if (!k)
+        return gen_fail(GEN_EUNSUPPORTED, "op '%s' (%s) has no kernel on %s", n->op->name, n->name,
+                        p->backend->name);
+    gen_prepare prepared;
+    gen_status s = gen_prepare_kernel(p, k, n, is_const, &prepared);
+    step->kernel = k;
+    step->state = prepared.state;
+    step->workspace = prepared.workspace;
+    step->consumed = prepared.consumed;
+    return s == GEN_OK ? s : gen_fail_in(s, "%s '%s'", n->op->name, n->name);
+}
+
+static gen_status make_steps(struct gen_plan *p)
+{
+    int nodes = gen_graph_count(p->graph);
+    gen_status status = GEN_OK;
+    bool *is_const = NULL;
+    int *last = NULL;
+    uint64_t capacity = 0;
+    for (int i = 0; i < nodes; i++)
+        p->n_steps += computes(p, gen_graph_node(p->graph, i));
+    GEN_TRY(GEN_ALLOC(&p->step, p->n_steps, "plan"));
+    int at = 0;
+    for (int slow = 1; slow >= 0; slow--) {
+        for (int i = 0; i < nodes; i++)
+            if (computes(p, gen_graph_node(p->graph, i)) && p->slow[i] == slow)
+                p->step[at++] =
+                    (struct gen_step){ .node = gen_graph_node(p->graph, i), .slow = slow };
+        p->n_slow = slow ? at : p->n_slow;
+    }
+    GEN_GOTO(last_needs(p, &last));
+    for (int s = 0; s < p->n_steps; s++) {
+        GEN_GOTO(GEN_GROW(&is_const, &capacity, p->step[s].node->n_in + 1));
+        GEN_GOTO(prepare_step(p, &p->step[s], is_const));
+        if (p->options.estimate_only)
+            continue;
+        GEN_GOTO(keep_constants(p, &p->step[s]));
+        if (p->options.consume_params && !p->options.params_vary)
+            drop_params(p, last, s);
+    }
+    for (int i = 0; i < p->n_outputs && !p->options.estimate_only; i++)
+        if (p->constant[p->output[i]->id])
+            GEN_GOTO(keep_constant(p, p->output[i]));
+done:
+    gen_free(is_const);
+    gen_free(last);
+    return status;
 }
 
 /* ---- addresses ----------------------------------------------------------------------------------------- */
@@ -236,7 +276,6 @@ gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs
     GEN_GOTO(gen_plan_layout(p));
     GEN_GOTO(size_slab(p));
     if (!p->options.estimate_only) {
-        GEN_GOTO(keep_constants(p));
         GEN_GOTO(fix_addresses(p));
     }
     *out = p;
@@ -252,7 +291,7 @@ void gen_plan_free(gen_plan **plan)
     if (!p)
         return;
     for (int s = 0; p->step && s < p->n_steps; s++)
-        if (p->step[s].kernel)
+        if (p->step[s].kernel && p->step[s].state)
             (p->step[s].kernel->free ? p->step[s].kernel->free : gen_free)(p->step[s].state);
     for (int i = 0; i < p->n_owned; i++)
         gen_free(p->owned[i]);

