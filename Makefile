@@ -186,7 +186,6 @@ CHECK_OPS := \
     tests/check_ops/gradient.c \
     tests/check_ops/kernels.c \
     tests/check_ops/matmul.c \
-    tests/check_ops/no_backend.c \
     tests/check_ops/norm.c \
     tests/check_ops/resample.c \
 

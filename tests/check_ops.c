@@ -9,15 +9,16 @@
  *     check_ops --bench [P]      time and GFLOP/s (or GB/s) of every kernel on the large cases
  *     --seed N                   other numbers (default 1);  --threads N for --bench (default 1)
  *
- * A gradient is compared with central differences of the reference, all in double. A kernel is run by
- * itself, without a plan, on guarded buffers, and compared with the reference (tests/check_ops/
+ * A gradient is compared with central differences of the reference, all in double. A kernel is run
+ * by itself, without a plan, on guarded buffers, and compared with the reference (tests/check_ops/
  * kernels.c). The references themselves are compared with PyTorch's in tests/golden.
  *
  * To add an op: 1. write it (libgen/ops/README.md); 2. in the case file of its family, write a
- * builder that makes its inputs by check_in...() in the op's order and returns the node; 3. add a row
- * {op, name, builder, arg, flags} for each interesting shape: size 1, odd sizes, each attribute off
- * its default, and one large row with CHECK_BENCH. A new family: a new file, its table's name in
- * check_ops.h and below, its line in the Makefile (CHECK_OPS). An op without cases fails the test.
+ * builder that makes its inputs by check_in...() in the op's order and returns the node; 3. add a
+ * row {op, name, builder, arg, flags} for each interesting shape: size 1, odd sizes, each
+ * attribute off its default, and one large row with CHECK_BENCH. A new family: a new file, its
+ * table's name in check_ops.h and below, its line in the Makefile (CHECK_OPS). An op without cases
+ * fails the test.
  */
 #include "tests/check_ops/harness.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Evaluates a graph in double by walking it in order of node id and calling each op's reference: what
- * a graph means, without plan, kernels or backends. For tests of ops, gradients and layers.
+ * Evaluates a graph in double by walking it in order of node id and calling each op's reference:
+ * what a graph means, without plan, kernels or backends. For tests of ops, gradients and layers.
  *
  *     eval e;
  *     eval_open(&e, g);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Convolution and its two adjoints, in 1 to 3 dimensions: conv (x, w -> y), conv_transpose (y, w ->
- * x) and conv_dw (x, y -> w). Written as one linear map they share everything: for each tap k of the
- * kernel, a list of pairs (cell of x, cell of y), so one walker serves the three references.
+ * Convolution and its two adjoints, in 1 to 3 dimensions: conv (x, w -> y), conv_transpose (y, w
+ * -> x) and conv_dw (x, y -> w). Written as one linear map they share everything: for each tap k
+ * of the kernel, a list of pairs (cell of x, cell of y), so one walker serves the three
+ * references.
  *
- * Padding is counted on the up-sampled x, and pooling drops a last incomplete block, as gen_avg_pool
- * does. The fused form (up, pool, act, residual) is what the plan makes; it has no gradient.
+ * Padding is counted on the up-sampled x, and pooling drops a last incomplete block, as
+ * gen_avg_pool does. The fused form (up, pool, act, residual) is what the plan makes; it has no
+ * gradient.
  */
 #include "libgen/ops/shape_rules.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix products, batched over equal leading axes or with one matrix b shared by all; gen_linear is
- * made of it. Not a general tensor contraction: no broadcasting of leading axes.
+ * Matrix products, batched over equal leading axes or with one matrix b shared by all; gen_linear
+ * is made of it. Not a general tensor contraction: no broadcasting of leading axes.
  */
 #include "libgen/ops/shape_rules.h"
 
@@ -181,7 +181,9 @@ gen_node *gen_linear(gen_graph *g, gen_node *x, gen_node *w, gen_node *b)
     bool vector = s.rank == 1;
     if (gen_graph_failed(g))
         return NULL;
-    gen_node *y = product(g, vector ? gen_reshape(g, x, GEN_SHAPE(1, s.dim[0])) : x, false, w, true);
+    if (vector)
+        x = gen_reshape(g, x, GEN_SHAPE(1, s.dim[0]));
+    gen_node *y = product(g, x, false, w, true);
     if (vector && y)
         y = gen_reshape(g, y, GEN_SHAPE(gen_node_shape(y).dim[1]));
     return b ? gen_add(g, y, b) : y;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The references of ops, and the gradient graphs, against PyTorch's values in double (ops.json, made
- * by ops.py): are our conventions (order of axes and weights, padding, counting, which variance, order
- * of channels) what the rest of the world means by these names?
+ * The references of ops, and the gradient graphs, against PyTorch's values in double (ops.json,
+ * made by ops.py): are our conventions (order of axes and weights, padding, counting, which
+ * variance, order of channels) what the rest of the world means by these names?
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,8 +120,8 @@ static int compare(const gen_json *expected, const gen_node *n, int output, cons
     char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
     gen_shape s = shape_of(expected);
     if (!gen_shape_equal(s, n->shape[output])) {
-        print_error("%s has shape %s, PyTorch's has %s\n", what, gen_shape_text(n->shape[output], a),
-                    gen_shape_text(s, b));
+        print_error("%s has shape %s, PyTorch's has %s\n", what,
+                    gen_shape_text(n->shape[output], a), gen_shape_text(s, b));
         return 1;
     }
     double *v = calloc((size_t)gen_shape_count(s), sizeof *v);
