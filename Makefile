@@ -147,6 +147,13 @@ NN := \
     libgen/nn/spectral_norm.c \
 
 MODEL := \
+    libgen/model/import.c \
+    libgen/model/model.c \
+    libgen/model/network.c \
+    libgen/model/pickle.c \
+    libgen/model/safetensors.c \
+    libgen/model/tensor_file.c \
+    libgen/model/torch.c \
 
 WEATHER := \
     weather/advection.c \
@@ -174,6 +181,7 @@ TESTS := \
     tests/golden/ops.c \
     tests/unit/base.c \
     tests/unit/file.c \
+    tests/unit/import.c \
     tests/unit/nn.c \
     tests/unit/plan.c \
     tests/unit/radar.c \
