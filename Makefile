@@ -70,6 +70,7 @@ PUBLIC_HEADERS := \
     libgen/random.h \
     libgen/status.h \
     libgen/tensor.h \
+    weather/plot.h \
     weather/weather.h \
 
 BASE := \
@@ -164,7 +165,9 @@ WEATHER := \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
     weather/nowcast.c \
+    weather/plot.c \
     weather/series.c \
+    weather/simulate.c \
     weather/time.c
 
 CLI := \
@@ -172,6 +175,9 @@ CLI := \
     cli/info.c \
     cli/main.c \
     cli/terminal.c \
+    $(if $(HAVE_WEATHER),cli/nowcast.c) \
+    $(if $(HAVE_WEATHER),cli/radar.c) \
+    $(if $(HAVE_WEATHER),cli/weather_files.c) \
 
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \

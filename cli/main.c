@@ -14,6 +14,10 @@
 /* Every verb's table, in the order of `gen --help`. */
 static const gen_command *const tables[] = {
     gen_commands_info,
+#ifdef GEN_WITH_WEATHER
+    gen_commands_nowcast,
+    gen_commands_radar,
+#endif
 };
 
 static const struct {

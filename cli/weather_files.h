@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the verbs of the weather room share: operands that name radar files or folders of them.
+ */
+#ifndef CLI_WEATHER_FILES_H
+#define CLI_WEATHER_FILES_H
+
+#include <libgen/weather.h>
+
+#include "cli/command.h"
+
+/* The operands with each folder replaced by its *.nc files in order of name. */
+typedef struct file_list {
+    char **path;
+    int n;
+    uint64_t capacity;
+} file_list;
+
+gen_status file_list_fill(file_list *l, const char *const *operands, int n);
+void file_list_free(file_list *l);
+
+/* Reads up to `frames` frames (0 = all), the newest at time `at` (text, or NULL: the newest there
+ * is). EDATA when no frame has that time. */
+gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
+                      bool fill_gaps);
+
+/* "gen nowcast a.nc -o b.nc (libgen 0.1.0)": no date, so that the same call gives the same bytes. */
+gen_status history_text(char **out, const gen_run *r);
+
+#endif
