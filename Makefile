@@ -175,9 +175,13 @@ CLI := \
     cli/info.c \
     cli/main.c \
     cli/terminal.c \
-    $(if $(HAVE_WEATHER),cli/nowcast.c) \
-    $(if $(HAVE_WEATHER),cli/radar.c) \
-    $(if $(HAVE_WEATHER),cli/weather_files.c) \
+
+CLI_WEATHER := \
+    cli/nowcast.c \
+    cli/radar.c \
+    cli/weather_files.c \
+
+CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
 
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \

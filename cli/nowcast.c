@@ -17,9 +17,9 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
 
-#define CONTEXT 4    /* frames that any method uses */
-#define COLUMNS 6    /* lead times in the overview */
-#define SHOWN 2      /* members in the overview */
+#define CONTEXT 4 /* frames that any method uses */
+#define COLUMNS 6 /* lead times in the overview */
+#define SHOWN 2   /* members in the overview */
 #define DEFAULT_LEAD 90
 
 typedef struct settings {
@@ -30,7 +30,8 @@ typedef struct settings {
 #define AT(field) .offset = offsetof(settings, field)
 static const gen_option options[] = {
     { GEN_OPT_STRING, "at", AT(at), .value = "TIME",
-      .help = "forecast from the frame of this time, UTC like 2017-01-31T10:00; default the newest" },
+      .help =
+          "forecast from the frame of this time, UTC like 2017-01-31T10:00; default the newest" },
     { GEN_OPT_INT, "lead", AT(lead), .preset = DEFAULT_LEAD, .min = 1, .max = 14400, .value = "MIN",
       .help = "minutes ahead, a multiple of the files' step; when not given, the last step within "
               "the default" },
@@ -62,14 +63,14 @@ typedef struct forecast {
     int64_t cells, reference;
     int64_t column[COLUMNS]; /* lead steps in the overview, from 0 */
     int columns, shown;
-    float *first;            /* first member, [lead_steps,cells]; plots only */
-    float *second;           /* second member at the columns, or NULL */
-    float *mean;             /* ensemble mean at the columns, or NULL */
+    float *first;                 /* first member, [lead_steps,cells]; plots only */
+    float *second;                /* second member at the columns, or NULL */
+    float *mean;                  /* ensemble mean at the columns, or NULL */
     gen_radar_sequence *observed; /* after the reference time, or NULL */
     int pictures;
 } forecast;
 
-/* ---- the forecast --------------------------------------------------------------------------- */
+/* ---- the forecast ------------------------------------------------------------------------ */
 
 static gen_status lead_steps(const forecast *f, int64_t *steps)
 {
@@ -79,7 +80,8 @@ static gen_status lead_steps(const forecast *f, int64_t *steps)
                         f->s->source);
     *steps = lead / step;
     if (lead % step != 0 && gen_run_given(f->run, "lead"))
-        return gen_fail(GEN_EINVAL, "--lead %lld: expected a multiple of the step of the files, %g min",
+        return gen_fail(GEN_EINVAL,
+                        "--lead %lld: expected a multiple of the step of the files, %g min",
                         (long long)f->o->lead, (double)step / 60);
     if (*steps < 1)
         return gen_fail(GEN_EINVAL, "--lead %lld: expected at least the step of the files, %g min",
@@ -114,10 +116,14 @@ static gen_status prepare(forecast *f)
 
 static gen_status open_file(forecast *f)
 {
-    gen_forecast_info info = { .grid = &f->s->grid, .reference_time = f->reference,
-                               .step = f->s->step, .lead_steps = f->nowcast.lead_steps,
-                               .members = f->nowcast.members, .floats = f->o->encoding == 1,
-                               .force = f->run->common.force, .source = f->source,
+    gen_forecast_info info = { .grid = &f->s->grid,
+                               .reference_time = f->reference,
+                               .step = f->s->step,
+                               .lead_steps = f->nowcast.lead_steps,
+                               .members = f->nowcast.members,
+                               .floats = f->o->encoding == 1,
+                               .force = f->run->common.force,
+                               .source = f->source,
                                .history = f->history };
     return gen_forecast_create(&f->file, f->run->common.output, &info);
 }
@@ -146,7 +152,7 @@ static gen_status take_member(void *cookie, int64_t member, const float *rain)
     return GEN_OK;
 }
 
-/* ---- pictures ------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------- */
 
 static gen_status picture_path(const forecast *f, const char *name, char **out)
 {
@@ -197,8 +203,10 @@ static gen_status prepare_pictures(forecast *f)
         GEN_TRY(GEN_ALLOC(&f->mean, f->columns * f->cells, "pictures"));
     }
     gen_radar_read_options later = { .first = f->reference + f->s->step,
-                                     .last = f->reference + steps * f->s->step, .fill_gaps = true };
-    if (gen_radar_read(&f->observed, (const char *const *)f->files.path, f->files.n, &later) != GEN_OK)
+                                     .last = f->reference + steps * f->s->step,
+                                     .fill_gaps = true };
+    if (gen_radar_read(&f->observed, (const char *const *)f->files.path, f->files.n, &later) !=
+        GEN_OK)
         f->observed = NULL; /* a forecast of the future has none */
     return GEN_OK;
 }
@@ -235,8 +243,9 @@ static gen_status draw_leads(forecast *f)
                  clock_text(f, f->reference, from), method_names[f->nowcast.method],
                  f->nowcast.members > 1 ? ", member 0" : "", f->s->source);
         gen_plot_panel panel = { .rain = f->first + s * f->cells };
-        gen_plot_options o = { .title = title, .subtitle = subtitle, .made = f->history,
-                               .force = f->run->common.force };
+        gen_plot_options o = {
+            .title = title, .subtitle = subtitle, .made = f->history, .force = f->run->common.force
+        };
         GEN_TRY(picture_path(f, name, &path));
         gen_status status = gen_plot(path, &f->s->grid, &panel, 1, &o);
         gen_free(path);
@@ -287,8 +296,7 @@ static gen_status observed_row(const forecast *f, float **out)
             if (f->observed->time[i] == t)
                 found = i;
         for (int64_t i = 0; i < f->cells; i++)
-            (*out)[k * f->cells + i] =
-                found < 0 ? NAN : f->observed->rain[found * f->cells + i];
+            (*out)[k * f->cells + i] = found < 0 ? NAN : f->observed->rain[found * f->cells + i];
     }
     return GEN_OK;
 }
@@ -315,8 +323,11 @@ static gen_status draw_overview(forecast *f)
     snprintf(subtitle, sizeof subtitle, "method %s, %lld member%s; %.200s",
              method_names[f->nowcast.method], (long long)f->nowcast.members,
              f->nowcast.members > 1 ? "s" : "", f->s->source);
-    gen_plot_options o = { .title = title, .subtitle = subtitle, .made = f->history,
-                           .columns = f->columns, .force = f->run->common.force };
+    gen_plot_options o = { .title = title,
+                           .subtitle = subtitle,
+                           .made = f->history,
+                           .columns = f->columns,
+                           .force = f->run->common.force };
     GEN_GOTO(gen_plot(path, &f->s->grid, v->panel, v->n, &o));
     f->pictures++;
 done:
@@ -326,7 +337,7 @@ done:
     return status;
 }
 
-/* ---- the verb ------------------------------------------------------------------------------- */
+/* ---- the verb ---------------------------------------------------------------------------- */
 
 static gen_status report(const forecast *f)
 {

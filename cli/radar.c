@@ -11,7 +11,7 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
 
-/* ---- info ----------------------------------------------------------------------------------- */
+/* ---- info -------------------------------------------------------------------------------- */
 
 typedef struct info_settings {
     int64_t fill_gap;
@@ -79,7 +79,8 @@ static void print_text(const gen_radar_sequence *s)
                g->degrees ? "degrees" : "m");
     printf("\nprojection  %s\n", g->proj4 ? g->proj4 : g->mapping_name ? g->mapping_name : "none");
     printf("missing     %.1f %%\n", 100 * sum.missing_share);
-    printf("wet         %.1f %% of the measured cells have 0.1 mm/h or more\n", 100 * sum.wet_share);
+    printf("wet         %.1f %% of the measured cells have 0.1 mm/h or more\n",
+           100 * sum.wet_share);
     printf("rain rate   %.4g to %.4g, mean %.4g mm/h\n", sum.min, sum.max, sum.mean);
 }
 
@@ -107,7 +108,7 @@ done:
     return status;
 }
 
-/* ---- plot ----------------------------------------------------------------------------------- */
+/* ---- plot -------------------------------------------------------------------------------- */
 
 typedef struct plot_settings {
     const char *at;
@@ -143,8 +144,11 @@ static gen_status run_plot(gen_run *r)
     for (int64_t i = 0; i < s->frames; i++)
         panel[i] = (gen_plot_panel){ .rain = s->rain + i * cells,
                                      .title = gen_time_text(s->time[i], title[i]) };
-    gen_plot_options p = { .title = "Rain rate", .subtitle = s->source, .made = made,
-                           .columns = (int)o->columns, .force = r->common.force };
+    gen_plot_options p = { .title = "Rain rate",
+                           .subtitle = s->source,
+                           .made = made,
+                           .columns = (int)o->columns,
+                           .force = r->common.force };
     GEN_GOTO(gen_plot(r->common.output, &s->grid, panel, (int)s->frames, &p));
 done:
     gen_free(made);
@@ -153,7 +157,7 @@ done:
     return status;
 }
 
-/* ---- simulate ------------------------------------------------------------------------------- */
+/* ---- simulate ---------------------------------------------------------------------------- */
 
 typedef struct simulate_settings {
     gen_simulate_options o;

@@ -24,7 +24,8 @@ void file_list_free(file_list *l);
 gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
                       bool fill_gaps);
 
-/* "gen nowcast a.nc -o b.nc (libgen 0.1.0)": no date, so that the same call gives the same bytes. */
+/* "gen nowcast a.nc -o b.nc (libgen 0.1.0)": no date, so that the same call gives the same bytes.
+ */
 gen_status history_text(char **out, const gen_run *r);
 
 #endif

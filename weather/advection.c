@@ -3,17 +3,17 @@
  * Optical flow and semi-Lagrangian extrapolation of rain.
  *
  * The flow is the combined local-global method (Bruhn, Weickert, Schnoerr 2005): rain is taken in
- * decibels, the structure tensor of Lucas and Kanade is gathered over a window around each node, and
- * the quadratic forms of all nodes are joined by a smoothness term, so that dry areas take the motion
- * of the rain around them. It is solved coarse to fine with warping; pixels that grow or decay count
- * less (Geman-McClure weights). All consecutive pairs of frames share one motion.
+ * decibels, the structure tensor of Lucas and Kanade is gathered over a window around each node,
+ * and the quadratic forms of all nodes are joined by a smoothness term, so that dry areas take the
+ * motion of the rain around them. It is solved coarse to fine with warping; pixels that grow or
+ * decay count less (Geman-McClure weights). All consecutive pairs of frames share one motion.
  *
  * The extrapolation goes backwards along the steady motion, a step at a time, by the midpoint rule
  * (Germann and Zawadzki 2002), and interpolates the newest frame once per lead time, so that it is
  * not blurred more at longer lead times.
  *
- * What bites: work is cut into bands of rows by shape only, and each sum is made within one band, so
- * that the bytes do not depend on the number of threads.
+ * What bites: work is cut into bands of rows by shape only, and each sum is made within one band,
+ * so that the bytes do not depend on the number of threads.
  */
 #include "weather/advection.h"
 
@@ -24,23 +24,22 @@
 #include "libgen/base/alloc.h"
 
 #define CELL GEN_MOTION_CELL
-#define BAND 8            /* rows of cells per piece of work */
+#define BAND 8 /* rows of cells per piece of work */
 #define MAX_LEVELS 6
 #define MIN_LEVEL_SIZE 24 /* px: smaller levels hold too little structure */
 
-
 /* Chosen on the training events by mean absolute error; all within 1 % over a factor of two. */
-#define DRY_MM_H 0.1f        /* below: dry */
-#define EDGE_DB 2.0f         /* step from dry to the weakest rain */
-#define ROBUST_DB 8.0f       /* difference at which a pixel counts a quarter */
-#define SMOOTHNESS 2.0f      /* of the global term, in units of the mean tensor */
-#define WINDOW_PASSES 3      /* of the window's 1-2-1 filter over cells */
-#define WARPS 3              /* per level */
-#define SWEEPS 40            /* of the solver, per warp */
+#define DRY_MM_H 0.1f   /* below: dry */
+#define EDGE_DB 2.0f    /* step from dry to the weakest rain */
+#define ROBUST_DB 8.0f  /* difference at which a pixel counts a quarter */
+#define SMOOTHNESS 2.0f /* of the global term, in units of the mean tensor */
+#define WINDOW_PASSES 3 /* of the window's 1-2-1 filter over cells */
+#define WARPS 3         /* per level */
+#define SWEEPS 40       /* of the solver, per warp */
 #define OVER_RELAXATION 1.8f
-#define REPEAT_SHARE 0.75    /* of unchanged rainy cells from which on a frame counts as a repeat */
+#define REPEAT_SHARE 0.75 /* of unchanged rainy cells from which on a frame counts as a repeat */
 
-/* ---- images -------------------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------ */
 
 /* One level of the pyramid of all frames. */
 typedef struct level {
@@ -70,7 +69,8 @@ static void level_free(level *l)
 static gen_status level_create(level *l, int64_t n, int64_t height, int64_t width)
 {
     gen_status status;
-    *l = (level){ .height = height, .width = width, .rows = cells(height), .columns = cells(width) };
+    *l =
+        (level){ .height = height, .width = width, .rows = cells(height), .columns = cells(width) };
     uint64_t count = (uint64_t)(l->rows * l->columns);
     GEN_GOTO(gen_alloc_raw((void **)&l->db, (uint64_t)(n * height * width), sizeof(float),
                            "motion: frames in dB"));
@@ -171,8 +171,12 @@ static int bands(int64_t height, int64_t band)
 
 static void smooth(float *image, float *scratch, int64_t height, int64_t width, gen_pool *pool)
 {
-    image_work w = { .from = image, .to = image, .rows_scratch = scratch, .height = height,
-                     .width = width, .band = BAND * CELL };
+    image_work w = { .from = image,
+                     .to = image,
+                     .rows_scratch = scratch,
+                     .height = height,
+                     .width = width,
+                     .band = BAND * CELL };
     gen_pool_run(pool, bands(height, w.band), smooth_band, &w);
     w.stage = 1;
     gen_pool_run(pool, bands(height, w.band), smooth_band, &w);
@@ -214,9 +218,10 @@ done:
     return status;
 }
 
-/* ---- structure tensors ----------------------------------------------------------------------------- */
+/* ---- structure tensors ------------------------------------------------------------------- */
 
-/* Bilinear weights of nodes for pixel p along one axis: nodes i and i + 1 of n, share of the second. */
+/* Bilinear weights of nodes for pixel p along one axis: nodes i and i + 1 of n, share of the
+ * second. */
 static void node_share(int64_t p, int64_t n, int64_t *i, float *share)
 {
     float at = ((float)p - 0.5f * (CELL - 1)) / CELL;
@@ -256,7 +261,8 @@ static void row_motion(const float *u, const float *v, int64_t rows, int64_t col
 }
 
 /* Value and gradient of a bilinear image at (y, x); false outside or where a corner is missing. */
-static bool sample(const float *image, int64_t height, int64_t width, float y, float x, float out[3])
+static bool sample(const float *image, int64_t height, int64_t width, float y, float x,
+                   float out[3])
 {
     if (!(x >= 0 && y >= 0 && x <= (float)(width - 1) && y <= (float)(height - 1)))
         return false;
@@ -347,8 +353,9 @@ static void gather_window(level *l)
         for (int pass = 0; pass < WINDOW_PASSES; pass++) {
             for (int64_t j = 0; j < h; j++)
                 for (int64_t i = 0; i < w; i++)
-                    s[j * w + i] = 0.5f * t[j * w + i] + 0.25f * (t[j * w + (i ? i - 1 : 0)] +
-                                                                 t[j * w + (i < w - 1 ? i + 1 : i)]);
+                    s[j * w + i] =
+                        0.5f * t[j * w + i] +
+                        0.25f * (t[j * w + (i ? i - 1 : 0)] + t[j * w + (i < w - 1 ? i + 1 : i)]);
             for (int64_t j = 0; j < h; j++) {
                 const float *up = s + (j ? j - 1 : 0) * w, *down = s + (j < h - 1 ? j + 1 : j) * w;
                 for (int64_t i = 0; i < w; i++)
@@ -400,8 +407,9 @@ static void solve(level *l)
 /* Starts a level from the next coarser one. */
 static void refine(level *fine, const level *coarse)
 {
-    gen_motion m = { .rows = coarse->rows, .columns = coarse->columns, .u = coarse->u,
-                     .v = coarse->v };
+    gen_motion m = {
+        .rows = coarse->rows, .columns = coarse->columns, .u = coarse->u, .v = coarse->v
+    };
     for (int64_t j = 0; j < fine->rows; j++)
         for (int64_t i = 0; i < fine->columns; i++) {
             float uv[2]; /* a fine pixel p lies at (p - 0.5) / 2 of the coarse level */
@@ -416,7 +424,9 @@ static void refine(level *fine, const level *coarse)
 static gen_status estimate_level(level *l, const int64_t *pairs, int64_t n_pairs, gen_pool *pool)
 {
     gen_status status;
-    tensor_work k = { .l = l, .pairs = pairs, .n_pairs = n_pairs, .line_length = 2 * l->columns + 2 * l->width };
+    tensor_work k = {
+        .l = l, .pairs = pairs, .n_pairs = n_pairs, .line_length = 2 * l->columns + 2 * l->width
+    };
     int threads = pool ? gen_pool_threads(pool) : 1;
     GEN_GOTO(GEN_ALLOC(&k.line, threads * k.line_length, "motion: a row"));
     for (int warp = 0; warp < WARPS; warp++) {
@@ -448,8 +458,9 @@ gen_status gen_motion_estimate(gen_motion *m, const float *frames, int64_t n, in
     level levels[MAX_LEVELS] = { 0 };
     int64_t *pairs = NULL, n_pairs = 0;
     int n_levels = 0;
-    *m = (gen_motion){ .height = height, .width = width, .rows = cells(height),
-                       .columns = cells(width) };
+    *m = (gen_motion){
+        .height = height, .width = width, .rows = cells(height), .columns = cells(width)
+    };
     if (n < 2)
         return gen_fail(GEN_EDATA, "advection needs 2 frames, found %lld", (long long)n);
     GEN_GOTO(GEN_ALLOC(&pairs, n - 1, "motion: pairs"));
@@ -520,7 +531,7 @@ void gen_motion_at(const gen_motion *m, double row, double column, float uv[2])
     }
 }
 
-/* ---- extrapolation ----------------------------------------------------------------------------------- */
+/* ---- extrapolation ----------------------------------------------------------------------- */
 
 typedef struct advect_work {
     const gen_motion *m;

@@ -22,16 +22,16 @@ typedef struct gen_motion {
 
 /* Motion from n >= 2 frames [n,height,width] mm/h, oldest first, one step apart; NaN = missing. Dry
  * or wholly missing frames give zero motion. Same bytes at any number of threads. */
-GEN_API gen_status gen_motion_estimate(gen_motion *m, const float *frames, int64_t n, int64_t height,
-                                       int64_t width, gen_pool *pool);
+GEN_API gen_status gen_motion_estimate(gen_motion *m, const float *frames, int64_t n,
+                                       int64_t height, int64_t width, gen_pool *pool);
 GEN_API void gen_motion_free(gen_motion *m);
 
 /* Bilinear motion at a pixel, held constant beyond the outermost nodes. */
 GEN_API void gen_motion_at(const gen_motion *m, double row, double column, float uv[2]);
 
 /* Moves `rain` [height,width] along the motion for `steps` steps: out [steps,height,width]. A cell
- * is NaN where `rain` is NaN, and where its rain would come from outside the grid or from cells that
- * were not measured. */
+ * is NaN where `rain` is NaN, and where its rain would come from outside the grid or from cells
+ * that were not measured. */
 GEN_API gen_status gen_advect(float *out, const gen_motion *m, const float *rain, int64_t steps,
                               gen_pool *pool, const gen_progress *progress);
 

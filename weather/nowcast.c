@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nowcasts from the newest frames of a sequence, by any method. Cells that the newest frame does not
- * measure are missing in every frame of the output, whatever the method says.
+ * Nowcasts from the newest frames of a sequence, by any method. Cells that the newest frame does
+ * not measure are missing in every frame of the output, whatever the method says.
  */
 #include <math.h>
 #include <string.h>
@@ -37,8 +37,8 @@ static gen_status hand_over(job *j)
 {
     for (int64_t m = 0; m < j->o.members; m++) {
         GEN_TRY(j->sink(j->cookie, m, j->out));
-        GEN_TRY(gen_progress_report(&j->o.progress, "members", (double)(m + 1),
-                                    (double)j->o.members));
+        GEN_TRY(
+            gen_progress_report(&j->o.progress, "members", (double)(m + 1), (double)j->o.members));
     }
     return GEN_OK;
 }
@@ -101,7 +101,8 @@ static gen_status check(const job *j)
     if ((int)o->method < 0 || (int)o->method >= GEN_LEN(methods))
         return gen_fail(GEN_EINVAL, "nowcast: method %d is none", (int)o->method);
     if (o->lead_steps < 1 || o->members < 1 || o->lead_steps > 100000)
-        return gen_fail(GEN_EINVAL, "nowcast: %lld members of %lld steps, expected 1 or more of each",
+        return gen_fail(GEN_EINVAL,
+                        "nowcast: %lld members of %lld steps, expected 1 or more of each",
                         (long long)o->members, (long long)o->lead_steps);
     if (s->frames < methods[o->method].frames)
         return gen_fail(GEN_EDATA, "nowcast: %s needs %lld frames, found %lld",
@@ -131,9 +132,15 @@ gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *o
     GEN_GOTO(gen_alloc_raw((void **)&j.out, (uint64_t)j.o.lead_steps,
                            (size_t)j.cells * sizeof(float), "nowcast: a member"));
     switch (j.o.method) {
-    case GEN_NOWCAST_ADVECTION: status = advect(&j); break;
-    case GEN_NOWCAST_PERSISTENCE: status = persist(&j); break;
-    case GEN_NOWCAST_DGMR: status = generate(&j); break;
+    case GEN_NOWCAST_ADVECTION:
+        status = advect(&j);
+        break;
+    case GEN_NOWCAST_PERSISTENCE:
+        status = persist(&j);
+        break;
+    case GEN_NOWCAST_DGMR:
+        status = generate(&j);
+        break;
     }
 done:
     gen_free(j.out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Maps of rain through Cairo, written as PNG by libpng, which, unlike Cairo's writer, can say in the
- * file how it was made.
+ * Maps of rain through Cairo, written as PNG by libpng, which, unlike Cairo's writer, can say in
+ * the file how it was made.
  *
  * The classes of the palette double, so that drizzle and downpour both show. Cells smaller than a
  * pixel are averaged over those that were measured; larger ones are drawn as squares, not smoothed:
@@ -37,13 +37,13 @@ static const struct {
 /* Sizes in px. */
 enum {
     MARGIN = 14,
-    TITLE = 30,        /* height of the picture's title line */
+    TITLE = 30, /* height of the picture's title line */
     SUBTITLE = 20,
     PANEL_TITLE = 22,
     AXIS_LEFT = 46,
     AXIS_BOTTOM = 34,
     GAP = 14,
-    LEGEND = 86,       /* width */
+    LEGEND = 86, /* width */
 };
 
 typedef struct page {
@@ -57,7 +57,7 @@ typedef struct page {
     cairo_t *c;
 } page;
 
-/* ---- layout ---------------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------------ */
 
 /* Width of a cell over its height, as seen on the ground. */
 static double cell_aspect(const gen_radar_grid *g)
@@ -86,15 +86,17 @@ static gen_status lay_out(page *p)
     int body = p->rows * (PANEL_TITLE + p->map_height + AXIS_BOTTOM);
     p->height = p->top + (body > 300 ? body : 300) + MARGIN;
     if (p->width > MAX_PIXELS || p->height > MAX_PIXELS)
-        return gen_fail(GEN_EINVAL, "plot: a picture of %d x %d px is too large", p->width, p->height);
+        return gen_fail(GEN_EINVAL, "plot: a picture of %d x %d px is too large", p->width,
+                        p->height);
     return GEN_OK;
 }
 
-/* ---- drawing --------------------------------------------------------------------------------------- */
+/* ---- drawing ----------------------------------------------------------------------------- */
 
 static void colour(cairo_t *c, uint32_t rgb)
 {
-    cairo_set_source_rgb(c, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0);
+    cairo_set_source_rgb(c, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0,
+                         (rgb & 255) / 255.0);
 }
 
 /* align: 0 left, 0.5 centre, 1 right of x. */
@@ -167,7 +169,8 @@ static void draw_axis(page *p, bool vertical, const double edge[2], int left, in
 {
     cairo_t *c = p->c;
     int length = vertical ? p->map_height : p->map_width;
-    double span = edge[1] - edge[0], step = nice_step(fabs(span), length / (length < 320 ? 50.0 : 75.0));
+    double span = edge[1] - edge[0],
+           step = nice_step(fabs(span), length / (length < 320 ? 50.0 : 75.0));
     if (!(fabs(span) > 0) || !isfinite(step))
         return;
     double low = fmin(edge[0], edge[1]), high = fmax(edge[0], edge[1]);
@@ -176,7 +179,8 @@ static void draw_axis(page *p, bool vertical, const double edge[2], int left, in
         double v = k * step, at = (v - edge[0]) / span * length;
         snprintf(label, sizeof label, "%g%s", k == 0 ? 0 : v, p->grid->degrees ? "\302\260" : "");
         cairo_set_source_rgba(c, 0, 0, 0, 0.13);
-        double x = vertical ? left : floor(left + at) + 0.5, y = vertical ? floor(top + at) + 0.5 : top;
+        double x = vertical ? left : floor(left + at) + 0.5,
+               y = vertical ? floor(top + at) + 0.5 : top;
         cairo_move_to(c, x, y);
         cairo_line_to(c, vertical ? left + p->map_width : x, vertical ? y : top + p->map_height);
         cairo_stroke(c);
@@ -205,7 +209,8 @@ static void draw_panel(page *p, int index)
     cairo_t *c = p->c;
     const gen_plot_panel *panel = &p->panels[index];
     int left = MARGIN + index % p->columns * (AXIS_LEFT + p->map_width + GAP) + AXIS_LEFT;
-    int top = p->top + index / p->columns * (PANEL_TITLE + p->map_height + AXIS_BOTTOM) + PANEL_TITLE;
+    int top =
+        p->top + index / p->columns * (PANEL_TITLE + p->map_height + AXIS_BOTTOM) + PANEL_TITLE;
     double edge[2];
     draw_rain(p, panel->rain, left, top);
     cairo_set_line_width(c, 1);
@@ -292,7 +297,7 @@ static gen_status draw(page *p)
                     "plot: cannot draw: %s", cairo_status_to_string(code));
 }
 
-/* ---- PNG ------------------------------------------------------------------------------------------- */
+/* ---- PNG --------------------------------------------------------------------------------- */
 
 static void png_failed(png_structp png, png_const_charp message)
 {
@@ -311,11 +316,14 @@ static void write_rows(png_structp png, png_infop info, const page *p, unsigned 
     char software[64];
     snprintf(software, sizeof software, "libgen %s", gen_version());
     png_text texts[3] = {
-        { .compression = PNG_TEXT_COMPRESSION_NONE, .key = (char *)(uintptr_t)"Software",
+        { .compression = PNG_TEXT_COMPRESSION_NONE,
+          .key = (char *)(uintptr_t) "Software",
           .text = software },
-        { .compression = PNG_ITXT_COMPRESSION_NONE, .key = (char *)(uintptr_t)"Title",
+        { .compression = PNG_ITXT_COMPRESSION_NONE,
+          .key = (char *)(uintptr_t) "Title",
           .text = (char *)(uintptr_t)(p->o.title ? p->o.title : "Rain rate") },
-        { .compression = PNG_ITXT_COMPRESSION_NONE, .key = (char *)(uintptr_t)"Source",
+        { .compression = PNG_ITXT_COMPRESSION_NONE,
+          .key = (char *)(uintptr_t) "Source",
           .text = (char *)(uintptr_t)(p->o.made ? p->o.made : "") },
     };
     png_set_IHDR(png, info, (png_uint_32)p->width, (png_uint_32)p->height, 8, PNG_COLOR_TYPE_RGB,
@@ -379,8 +387,8 @@ done:
     return status;
 }
 
-gen_status gen_plot(const char *path, const gen_radar_grid *grid, const gen_plot_panel *panels, int n,
-                    const gen_plot_options *options)
+gen_status gen_plot(const char *path, const gen_radar_grid *grid, const gen_plot_panel *panels,
+                    int n, const gen_plot_options *options)
 {
     gen_status status;
     page p = { .grid = grid, .panels = panels, .n = n };

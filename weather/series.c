@@ -30,7 +30,7 @@ typedef struct series {
     int64_t step;
 } series;
 
-/* ---- joining ---------------------------------------------------------------------------------------- */
+/* ---- joining ----------------------------------------------------------------------------- */
 
 static bool axis_equal(const double *a, const double *b, int64_t n)
 {
@@ -58,7 +58,8 @@ static gen_status same_grid(const series *s, const gen_radar_file *f)
         return gen_fail(GEN_EDATA, "'%s' and '%s' have grids at different places", s->paths[0],
                         f->path);
     if (!text_equal(a->proj4, b->proj4) || !text_equal(a->mapping_name, b->mapping_name))
-        return gen_fail(GEN_EDATA, "'%s' and '%s' have different projections", s->paths[0], f->path);
+        return gen_fail(GEN_EDATA, "'%s' and '%s' have different projections", s->paths[0],
+                        f->path);
     return GEN_OK;
 }
 
@@ -106,7 +107,7 @@ static gen_status order(series *s)
     return GEN_OK;
 }
 
-/* ---- choosing --------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------- */
 
 /* The first and last entry to keep. */
 static gen_status choose(const series *s, const gen_radar_read_options *o, int64_t *first,
@@ -138,7 +139,8 @@ static gen_status count_frames(const series *s, const gen_radar_read_options *o,
     for (int64_t i = *first + 1; i <= last; i++) {
         int64_t d = s->entries[i].time - s->entries[i - 1].time;
         if (d % s->step != 0)
-            return gen_fail(GEN_EDATA, "times are not regular: %s follows %s, but the step is %lld s",
+            return gen_fail(GEN_EDATA,
+                            "times are not regular: %s follows %s, but the step is %lld s",
                             gen_time_text(s->entries[i].time, a),
                             gen_time_text(s->entries[i - 1].time, b), (long long)s->step);
         if (d != s->step && !o->fill_gaps)
@@ -209,10 +211,11 @@ static gen_status take(gen_radar_sequence *q, const series *s, int n,
     GEN_TRY(gen_radar_grid_copy(&q->grid, &s->grid));
     uint64_t cells = (uint64_t)(q->grid.height * q->grid.width);
     if (__builtin_mul_overflow((uint64_t)q->frames, cells * sizeof(float), &bytes) || bytes > limit)
-        return gen_fail(GEN_ENOMEM, "%lld frames of %lld x %lld cells take %.1f GB, the limit is "
-                                    "%.1f GB", (long long)q->frames, (long long)q->grid.height,
-                        (long long)q->grid.width, (double)q->frames * (double)cells * 4e-9,
-                        (double)limit * 1e-9);
+        return gen_fail(GEN_ENOMEM,
+                        "%lld frames of %lld x %lld cells take %.1f GB, the limit is "
+                        "%.1f GB",
+                        (long long)q->frames, (long long)q->grid.height, (long long)q->grid.width,
+                        (double)q->frames * (double)cells * 4e-9, (double)limit * 1e-9);
     GEN_TRY(gen_alloc_raw((void **)&q->rain, (uint64_t)q->frames * cells, sizeof(float),
                           "radar frames"));
     GEN_TRY(GEN_ALLOC(&q->time, q->frames, "radar times"));

@@ -2,10 +2,10 @@
  *
  * Simulated rain: no data, no licence, any size. For examples and tests, not for science.
  *
- * A sum of noise fields, from large and long-lived cells to small and short-lived ones, is carried by
- * a drift with a slow turn, and read as rain in decibels above a threshold. In the frame that moves
- * with the air each field is a smooth interpolation of normal numbers on a lattice in space and time;
- * fading from one lattice to the next lets its cells grow and decay. Numbers come from
+ * A sum of noise fields, from large and long-lived cells to small and short-lived ones, is carried
+ * by a drift with a slow turn, and read as rain in decibels above a threshold. In the frame that
+ * moves with the air each field is a smooth interpolation of normal numbers on a lattice in space
+ * and time; fading from one lattice to the next lets its cells grow and decay. Numbers come from
  * <libgen/random.h>, so a seed gives the same rain everywhere, up to the last digit of exp and cos.
  */
 #include <math.h>
@@ -16,9 +16,9 @@
 #include "weather/codec/codec.h"
 
 #define PI 3.14159265358979323846
-#define TURN 0.004        /* rad per step, about the middle */
-#define DB_PER_SIGMA 12.0 /* one standard deviation above the threshold: 1.6 mm/h */
-#define EDGE_DB (-10.0)   /* the weakest rain, 0.1 mm/h */
+#define TURN 0.004         /* rad per step, about the middle */
+#define DB_PER_SIGMA 12.0  /* one standard deviation above the threshold: 1.6 mm/h */
+#define EDGE_DB (-10.0)    /* the weakest rain, 0.1 mm/h */
 #define SPLINE_SIGMA 0.479 /* of a cubic B-spline over unit normals in two dimensions */
 
 static const struct octave {
@@ -38,7 +38,7 @@ typedef struct simulation {
     double centre_y, centre_x; /* of the turn */
     double low_y, low_x;       /* corner of the lattices in the moving frame */
     double span_y, span_x;
-    double threshold;          /* in standard deviations */
+    double threshold; /* in standard deviations */
     lattice field[GEN_LEN(octaves)];
     uint64_t stream[GEN_LEN(octaves)];
 } simulation;
@@ -209,13 +209,16 @@ static gen_status check(gen_simulate_options *o)
     }
     if (o->frames < 1 || o->frames > 100000 || o->height < 1 || o->height > 16384 || o->width < 1 ||
         o->width > 16384 || o->step < 1)
-        return gen_fail(GEN_EINVAL, "simulation: %lld frames of %lld x %lld cells every %lld s, "
-                                    "expected 1 to 16384 cells a side", (long long)o->frames,
-                        (long long)o->height, (long long)o->width, (long long)o->step);
+        return gen_fail(GEN_EINVAL,
+                        "simulation: %lld frames of %lld x %lld cells every %lld s, "
+                        "expected 1 to 16384 cells a side",
+                        (long long)o->frames, (long long)o->height, (long long)o->width,
+                        (long long)o->step);
     if (!(o->cover > 0 && o->cover < 1) || !(fabs(o->east) <= 100) || !(fabs(o->south) <= 100))
-        return gen_fail(GEN_EINVAL, "simulation: cover %g and drift %g, %g px, expected a cover "
-                                    "between 0 and 1 and at most 100 px", o->cover, o->east,
-                        o->south);
+        return gen_fail(GEN_EINVAL,
+                        "simulation: cover %g and drift %g, %g px, expected a cover "
+                        "between 0 and 1 and at most 100 px",
+                        o->cover, o->east, o->south);
     return GEN_OK;
 }
 

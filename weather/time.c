@@ -73,7 +73,8 @@ static bool time_of_day(const char **s, int least, int64_t *seconds)
         if (!number(s, least, 2, &sec))
             return false;
         if (accept(s, '.'))
-            while (accept(s, '0')) {}
+            while (accept(s, '0')) {
+            }
     }
     *seconds = h * 3600 + m * 60 + sec;
     return h < 24 && m < 60 && sec < 60;
@@ -100,7 +101,8 @@ static bool parse(const char *s, bool strict, int64_t *out)
         if (!time_of_day(&s, least, &seconds))
             return false;
     }
-    while (!strict && accept(&s, ' ')) {}
+    while (!strict && accept(&s, ' ')) {
+    }
     if (!accept(&s, 'Z')) {
         static const char *const utc[] = { "+00:00", "+0:00", "+00", "UTC", "GMT" };
         for (int i = 0; !strict && i < GEN_LEN(utc); i++)
@@ -116,8 +118,10 @@ static bool parse(const char *s, bool strict, int64_t *out)
 gen_status gen_time_parse(const char *text, int64_t *out)
 {
     if (!parse(text, true, out))
-        return gen_fail(GEN_EINVAL, "time '%.40s': expected UTC like 2010-08-26T00:05 or "
-                                    "2010-08-26T00:05:00Z", text);
+        return gen_fail(GEN_EINVAL,
+                        "time '%.40s': expected UTC like 2010-08-26T00:05 or "
+                        "2010-08-26T00:05:00Z",
+                        text);
     return GEN_OK;
 }
 

@@ -21,33 +21,33 @@ extern "C" {
 /* Where the cells lie: pixel centres, and the file's own grid mapping carried through. */
 typedef struct gen_radar_grid {
     int64_t height, width;
-    double *y, *x;         /* [height], [width]: metres in the projection, or degrees */
-    char *proj4;           /* PROJ string, or NULL when the file has none */
-    char *mapping_name;    /* CF grid_mapping_name, or NULL */
-    bool degrees;          /* x is longitude, y is latitude */
-    char *attributes;      /* JSON object of every attribute of the grid mapping variable, or NULL */
+    double *y, *x;      /* [height], [width]: metres in the projection, or degrees */
+    char *proj4;        /* PROJ string, or NULL when the file has none */
+    char *mapping_name; /* CF grid_mapping_name, or NULL */
+    bool degrees;       /* x is longitude, y is latitude */
+    char *attributes;   /* JSON object of every attribute of the grid mapping variable, or NULL */
 } gen_radar_grid;
 
 typedef struct gen_radar_sequence {
     int64_t frames;
-    int64_t step;          /* seconds between frames; 0 for one frame */
-    int64_t *time;         /* [frames], rising */
-    float *rain;           /* [frames,height,width] mm/h, NaN = missing */
+    int64_t step;  /* seconds between frames; 0 for one frame */
+    int64_t *time; /* [frames], rising */
+    float *rain;   /* [frames,height,width] mm/h, NaN = missing */
     gen_radar_grid grid;
-    char *source;          /* file names, for history */
+    char *source; /* file names, for history */
 } gen_radar_sequence;
 
 typedef struct gen_radar_read_options {
-    int64_t first, last;   /* only frames with first <= time <= last; 0,0 = all */
-    int64_t max_frames;    /* keep the newest so many of them; 0 = all */
-    uint64_t max_bytes;    /* refuse larger; 0 = 8 GB */
-    bool fill_gaps;        /* missing frames become frames of missing cells, instead of an error */
+    int64_t first, last; /* only frames with first <= time <= last; 0,0 = all */
+    int64_t max_frames;  /* keep the newest so many of them; 0 = all */
+    uint64_t max_bytes;  /* refuse larger; 0 = 8 GB */
+    bool fill_gaps;      /* missing frames become frames of missing cells, instead of an error */
 } gen_radar_read_options;
 
 /* Reads and joins files (any order; sorted by time). The step is the smallest difference of time in
- * all files; frames that are kept must follow one another at that step. EDATA names the file and the
- * attribute, or the times of a gap, a duplicate, or two grids that differ; also when no cell of the
- * kept frames was measured. Free with gen_radar_free. options may be NULL. HDF5 is not safe for
+ * all files; frames that are kept must follow one another at that step. EDATA names the file and
+ * the attribute, or the times of a gap, a duplicate, or two grids that differ; also when no cell of
+ * the kept frames was measured. Free with gen_radar_free. options may be NULL. HDF5 is not safe for
  * threads: calls wait for each other. */
 GEN_API gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, int n,
                                   const gen_radar_read_options *options);
@@ -57,8 +57,8 @@ GEN_API void gen_radar_free(gen_radar_sequence **s);
 GEN_API gen_status gen_time_parse(const char *text, int64_t *out);
 GEN_API const char *gen_time_text(int64_t t, char buf[32]);
 
-/* What `gen radar info` tells. Shares are of all cells (missing) and of measured cells (wet: 0.1 mm/h
- * and more); min, max, mean over measured cells, mm/h. */
+/* What `gen radar info` tells. Shares are of all cells (missing) and of measured cells (wet: 0.1
+ * mm/h and more); min, max, mean over measured cells, mm/h. */
 typedef struct gen_radar_summary {
     double missing_share, wet_share, min, max, mean;
 } gen_radar_summary;
@@ -69,7 +69,7 @@ GEN_API gen_radar_summary gen_radar_summarise(const gen_radar_sequence *s);
 GEN_API gen_status gen_radar_write(const gen_radar_sequence *s, const char *path, double precision,
                                    const char *history, bool force);
 
-/* ---- simulated rain ------------------------------------------------------------------------- */
+/* ---- simulated rain ---------------------------------------------------------------------- */
 
 /* Rain made by us: cells at several scales that drift, turn, grow and decay, seen by one radar. */
 typedef struct gen_simulate_options {
@@ -77,13 +77,14 @@ typedef struct gen_simulate_options {
     int64_t step;                  /* seconds; 0 = 300 */
     int64_t start;                 /* time of the first frame */
     uint64_t seed;
-    double east, south;            /* drift, px per step; both 0 = 3 and 1 */
-    double cover;                  /* share of rainy cells, about; 0 = 0.25 */
-    double range;                  /* of the radar in px, beyond it cells are missing; 0 = all seen */
+    double east, south; /* drift, px per step; both 0 = 3 and 1 */
+    double cover;       /* share of rainy cells, about; 0 = 0.25 */
+    double range;       /* of the radar in px, beyond it cells are missing; 0 = all seen */
 } gen_simulate_options;
-GEN_API gen_status gen_radar_simulate(gen_radar_sequence **out, const gen_simulate_options *options);
+GEN_API gen_status gen_radar_simulate(gen_radar_sequence **out,
+                                      const gen_simulate_options *options);
 
-/* ---- nowcasts ------------------------------------------------------------------------------- */
+/* ---- nowcasts ---------------------------------------------------------------------------- */
 
 typedef enum gen_nowcast_method {
     GEN_NOWCAST_ADVECTION,   /* optical flow, semi-Lagrangian extrapolation; 2 frames or more */
@@ -95,21 +96,21 @@ struct gen_model;
 
 typedef struct gen_nowcast_options {
     gen_nowcast_method method;
-    int64_t lead_steps;    /* forecast frames, each one frame step long; 0 = 18 */
-    int64_t members;       /* 0 = 1. advection and persistence give equal members: ask for 1 */
+    int64_t lead_steps; /* forecast frames, each one frame step long; 0 = 18 */
+    int64_t members;    /* 0 = 1. advection and persistence give equal members: ask for 1 */
     uint64_t seed;
-    int threads;           /* 0 = all */
-    const char *device;    /* NULL = "cpu" */
-    int precision;         /* gen_dtype: 0 = f32, GEN_BF16 */
+    int threads;                   /* 0 = all */
+    const char *device;            /* NULL = "cpu" */
+    int precision;                 /* gen_dtype: 0 = f32, GEN_BF16 */
     const struct gen_model *model; /* for DGMR; borrowed */
-    uint64_t memory_budget;/* bytes for the network's slab; 0 = what it takes, at most 6 GB */
+    uint64_t memory_budget; /* bytes for the network's slab; 0 = what it takes, at most 6 GB */
     gen_progress progress;
 } gen_nowcast_options;
 
 /* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement
  * (advection: also where the rain would come from beyond what was measured).
- * Called in order of member; a status other than GEN_OK stops the nowcast and is returned. `rain` is
- * valid during the call only. */
+ * Called in order of member; a status other than GEN_OK stops the nowcast and is returned. `rain`
+ * is valid during the call only. */
 typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *rain);
 
 /* Nowcast from the newest frames of s. Members are drawn from (seed, member), so any of them can be
@@ -117,7 +118,7 @@ typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *r
 GEN_API gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                                gen_nowcast_sink *sink, void *cookie);
 
-/* ---- forecasts as netCDF -------------------------------------------------------------------- */
+/* ---- forecasts as netCDF ----------------------------------------------------------------- */
 
 /* CF-1.8 netCDF-4: rain_rate(realization,time,y,x) in mm/h. */
 typedef struct gen_forecast_info {
@@ -125,8 +126,8 @@ typedef struct gen_forecast_info {
     int64_t reference_time;     /* of the newest observation; lead times follow it */
     int64_t step;               /* seconds */
     int64_t lead_steps, members;
-    bool floats;                /* float32; else int16 steps of 1/128 mm/h up to 511 mm/h */
-    int deflate;                /* 0 = level 1, which costs little; -1 = none; 1..9 */
+    bool floats; /* float32; else int16 steps of 1/128 mm/h up to 511 mm/h */
+    int deflate; /* 0 = level 1, which costs little; -1 = none; 1..9 */
     bool force;
     const char *title, *source, *history; /* global attributes; NULL = none */
 } gen_forecast_info;

@@ -43,8 +43,9 @@ static gen_radar_sequence sequence(int64_t frames, int64_t t0)
     static double y[H], x[W];
     static char proj4[] = "+proj=stere +lat_0=90 +lon_0=25 +lat_ts=60 +a=6371288 +no_defs";
     static char name[] = "polar_stereographic";
-    static char attributes[] = "{\"grid_mapping_name\":\"polar_stereographic\",\"standard_parallel\":"
-                               "60,\"towgs84\":[1.5,2,3],\"note\":\"a \\\"quoted\\\" text\"}";
+    static char attributes[] =
+        "{\"grid_mapping_name\":\"polar_stereographic\",\"standard_parallel\":"
+        "60,\"towgs84\":[1.5,2,3],\"note\":\"a \\\"quoted\\\" text\"}";
     static char source[] = "test";
     for (int64_t f = 0; f < frames; f++) {
         time[f] = t0 + f * 300;
@@ -55,11 +56,18 @@ static gen_radar_sequence sequence(int64_t frames, int64_t t0)
         y[j] = 4000 - 1000.0 * (double)j;
     for (int64_t i = 0; i < W; i++)
         x[i] = 1000.0 * (double)i;
-    return (gen_radar_sequence){
-        .frames = frames, .step = 300, .time = time, .rain = rain, .source = source,
-        .grid = { .height = H, .width = W, .y = y, .x = x, .proj4 = proj4, .mapping_name = name,
-                  .attributes = attributes }
-    };
+    return (gen_radar_sequence){ .frames = frames,
+                                 .step = 300,
+                                 .time = time,
+                                 .rain = rain,
+                                 .source = source,
+                                 .grid = { .height = H,
+                                           .width = W,
+                                           .y = y,
+                                           .x = x,
+                                           .proj4 = proj4,
+                                           .mapping_name = name,
+                                           .attributes = attributes } };
 }
 
 static const char *write_sequence(const char *name, int64_t frames, int64_t t0)
@@ -91,7 +99,7 @@ static gen_status read_one(const char *path)
     return read_status(1, &path, NULL);
 }
 
-/* ---- time --------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 static void time_is_read_and_written(void **state)
 {
@@ -99,9 +107,9 @@ static void time_is_read_and_written(void **state)
     static const struct {
         const char *text;
         int64_t seconds; /* from date -u -d TEXT +%s */
-    } cases[] = { { "1970-01-01T00:00:00Z", 0 },          { "2010-08-26T00:05:00Z", 1282781100 },
-                  { "2010-08-26 00:05", 1282781100 },     { "2000-02-29T23:59:59", 951868799 },
-                  { "1969-12-31T23:59:59Z", -1 },         { "2100-03-01T00:00Z", 4107542400 },
+    } cases[] = { { "1970-01-01T00:00:00Z", 0 },        { "2010-08-26T00:05:00Z", 1282781100 },
+                  { "2010-08-26 00:05", 1282781100 },   { "2000-02-29T23:59:59", 951868799 },
+                  { "1969-12-31T23:59:59Z", -1 },       { "2100-03-01T00:00Z", 4107542400 },
                   { "1600-02-29T12:00Z", -11670955200 } };
     for (int i = 0; i < GEN_LEN(cases); i++) {
         int64_t t = 7;
@@ -116,10 +124,18 @@ static void time_is_read_and_written(void **state)
         assert_int_equal(gen_time_parse(gen_time_text(t, text), &back), GEN_OK);
         assert_int_equal(back, t);
     }
-    static const char *const bad[] = { "", "2010", "2010-08-26", "2010-13-01T00:00", "26.8.2010 00:05",
-                                       "2010-02-29T00:00", "2010-08-26T24:00", "2010-08-26T00:60",
-                                       "2010-08-26T00:05:00+02:00", "2010-08-26T00:05x",
-                                       "2010-8-26T00:05", "2010-08-26T00:05:0" };
+    static const char *const bad[] = { "",
+                                       "2010",
+                                       "2010-08-26",
+                                       "2010-13-01T00:00",
+                                       "26.8.2010 00:05",
+                                       "2010-02-29T00:00",
+                                       "2010-08-26T24:00",
+                                       "2010-08-26T00:60",
+                                       "2010-08-26T00:05:00+02:00",
+                                       "2010-08-26T00:05x",
+                                       "2010-8-26T00:05",
+                                       "2010-08-26T00:05:0" };
     for (int i = 0; i < GEN_LEN(bad); i++) {
         int64_t t;
         if (gen_time_parse(bad[i], &t) != GEN_EINVAL)
@@ -127,7 +143,7 @@ static void time_is_read_and_written(void **state)
     }
 }
 
-/* ---- sequences ------------------------------------------------------------------------------------ */
+/* ---- sequences --------------------------------------------------------------------------- */
 
 static void sequence_survives_a_file(void **state)
 {
@@ -232,15 +248,15 @@ static void grids_must_agree(void **state)
                     "different projections");
 }
 
-/* ---- foreign and broken attributes ------------------------------------------------------------------- */
+/* ---- foreign and broken attributes ------------------------------------------------------- */
 
 typedef struct odd_file {
     const char *time_units, *calendar, *units;
     nc_type type;
-    const char *scale_text;  /* scale_factor as text */
-    double time1;            /* second of two times */
+    const char *scale_text; /* scale_factor as text */
+    double time1;           /* second of two times */
     bool south_first, no_time, no_axes;
-    const float *rain;       /* [2,2,3] */
+    const float *rain; /* [2,2,3] */
 } odd_file;
 
 static const char *write_odd(const odd_file *o)
@@ -313,7 +329,8 @@ static void broken_attributes_are_named(void **state)
         const char *part;
     } cases[] = {
         { { .no_time = true }, "has no time coordinate" },
-        { { .time_units = "fortnights since 1970-01-01" }, "attribute 'time:units' is 'fortnights" },
+        { { .time_units = "fortnights since 1970-01-01" },
+          "attribute 'time:units' is 'fortnights" },
         { { .time_units = "seconds since yesterday" }, "'time:units': found 'yesterday'" },
         { { .time_units = "seconds" }, "attribute 'time:units' is 'seconds'" },
         { { .calendar = "360_day" }, "attribute 'time:calendar' is '360_day'" },
@@ -334,7 +351,9 @@ static void sizes_are_checked_first(void **state)
 {
     (void)state;
     const char *path = in_folder("huge.nc");
-    static const size_t sizes[3][3] = { { 1000000, 50000, 50000 }, { 1, 70000, 8 }, { 2000, 4000, 4000 } };
+    static const size_t sizes[3][3] = { { 1000000, 50000, 50000 },
+                                        { 1, 70000, 8 },
+                                        { 2000, 4000, 4000 } };
     static const char *const part[3] = { "declares", "at most 65536", "declares" };
     for (int i = 0; i < 3; i++) {
         int nc, dims[3], v;
@@ -351,7 +370,7 @@ static void sizes_are_checked_first(void **state)
     }
 }
 
-/* ---- hostile bytes --------------------------------------------------------------------------------- */
+/* ---- hostile bytes ----------------------------------------------------------------------- */
 
 static void put_file(const char *path, const char *data, size_t n)
 {
@@ -423,7 +442,7 @@ static void any_allocation_may_fail(void **state)
     assert_true(n > 10);
 }
 
-/* ---- forecasts ---------------------------------------------------------------------------------------- */
+/* ---- forecasts --------------------------------------------------------------------------- */
 
 static void forecast_survives_a_file(void **state)
 {
@@ -431,8 +450,13 @@ static void forecast_survives_a_file(void **state)
     gen_radar_sequence s = sequence(3, T0), *r = NULL;
     const char *path = in_folder("forecast.nc");
     for (int floats = 0; floats < 2; floats++) {
-        gen_forecast_info info = { .grid = &s.grid, .reference_time = T0, .step = 300,
-                                   .lead_steps = 3, .members = 1, .floats = floats, .force = true };
+        gen_forecast_info info = { .grid = &s.grid,
+                                   .reference_time = T0,
+                                   .step = 300,
+                                   .lead_steps = 3,
+                                   .members = 1,
+                                   .floats = floats,
+                                   .force = true };
         gen_forecast *f = NULL;
         assert_int_equal(gen_forecast_create(&f, path, &info), GEN_OK);
         expect_sentence(gen_forecast_commit(f), GEN_EINVAL, "member 0 of 1 was not written");
@@ -457,8 +481,9 @@ static void forecast_is_whole_or_absent(void **state)
     (void)state;
     gen_radar_sequence s = sequence(3, T0);
     const char *path = in_folder("absent.nc");
-    gen_forecast_info info = { .grid = &s.grid, .reference_time = T0, .step = 300, .lead_steps = 3,
-                               .members = 2 };
+    gen_forecast_info info = {
+        .grid = &s.grid, .reference_time = T0, .step = 300, .lead_steps = 3, .members = 2
+    };
     gen_forecast *f = NULL;
     assert_int_equal(gen_forecast_create(&f, path, &info), GEN_OK);
     assert_int_equal(gen_forecast_write(f, 1, s.rain), GEN_OK);
@@ -490,9 +515,10 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    static const char *const names[] = { "five.nc", "late.nc", "early.nc", "gap.nc", "odd.nc",
-                                         "first.nc", "second.nc", "huge.nc", "junk.nc", "whole.nc",
-                                         "bad.nc", "forecast.nc", "absent.nc" };
+    static const char *const names[] = { "five.nc",  "late.nc",  "early.nc",  "gap.nc",
+                                         "odd.nc",   "first.nc", "second.nc", "huge.nc",
+                                         "junk.nc",  "whole.nc", "bad.nc",    "forecast.nc",
+                                         "absent.nc" };
     for (int i = 0; i < GEN_LEN(names); i++)
         remove(in_folder(names[i]));
     return rmdir(folder); /* fails when a temporary was left */

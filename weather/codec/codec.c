@@ -96,8 +96,8 @@ void gen_radar_grid_clear(gen_radar_grid *g)
 gen_status gen_radar_grid_copy(gen_radar_grid *to, const gen_radar_grid *from)
 {
     gen_status status;
-    *to = (gen_radar_grid){ .height = from->height, .width = from->width,
-                            .degrees = from->degrees };
+    *to =
+        (gen_radar_grid){ .height = from->height, .width = from->width, .degrees = from->degrees };
     GEN_GOTO(GEN_ALLOC(&to->y, from->height, "grid: y"));
     GEN_GOTO(GEN_ALLOC(&to->x, from->width, "grid: x"));
     memcpy(to->y, from->y, (size_t)from->height * sizeof(double));

@@ -27,38 +27,38 @@
 #include "libgen/base/json.h"
 #include "weather/codec/codec.h"
 
-#define MAX_SIDE 65536                 /* cells along an axis */
+#define MAX_SIDE 65536 /* cells along an axis */
 #define MAX_FRAMES 10000000
-#define MAX_TEXT 65536                 /* bytes of an attribute */
+#define MAX_TEXT 65536 /* bytes of an attribute */
 #define MAX_ATTRIBUTES 200
-#define MAX_CHUNK ((uint64_t)1 << 30)  /* bytes; a chunk is inflated whole */
-#define BEST_RATIO 1100                /* deflate cannot shrink more than 1032 times */
+#define MAX_CHUNK ((uint64_t)1 << 30) /* bytes; a chunk is inflated whole */
+#define BEST_RATIO 1100               /* deflate cannot shrink more than 1032 times */
 #define SPARE_BYTES ((uint64_t)64 << 20)
 
 typedef struct netcdf_state {
-    int nc, rain;              /* ids */
-    int rank;                  /* 3, or 4 with realization */
+    int nc, rain; /* ids */
+    int rank;     /* 3, or 4 with realization */
     nc_type type;
-    double scale, offset;      /* of packed values, times the factor of the units */
-    double fill[4];            /* packed values that are missing */
+    double scale, offset; /* of packed values, times the factor of the units */
+    double fill[4];       /* packed values that are missing */
     int n_fill;
-    double low, high;          /* valid packed values */
+    double low, high;           /* valid packed values */
     double low_rain, high_rain; /* valid unpacked values */
-    bool wrap;                 /* _Unsigned: a signed type holds unsigned values */
+    bool wrap;                  /* _Unsigned: a signed type holds unsigned values */
     bool south_first;
-    double *line;              /* [height,width] as packed */
+    double *line; /* [height,width] as packed */
 } netcdf_state;
 
 static const struct {
     const char *name;
     double factor; /* to mm/h */
 } units[] = {
-    { "mm h-1", 1 },      { "mm/h", 1 },       { "mm/hr", 1 },        { "mm hr-1", 1 },
-    { "mm hour-1", 1 },   { "mm/hour", 1 },    { "kg m-2 h-1", 1 },   { "mm s-1", 3600 },
+    { "mm h-1", 1 },        { "mm/h", 1 },      { "mm/hr", 1 },      { "mm hr-1", 1 },
+    { "mm hour-1", 1 },     { "mm/hour", 1 },   { "kg m-2 h-1", 1 }, { "mm s-1", 3600 },
     { "kg m-2 s-1", 3600 }, { "m s-1", 3.6e6 },
 };
 
-/* ---- attributes --------------------------------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------------- */
 
 static gen_status broken(const gen_radar_file *f, int code, const char *what)
 {
@@ -74,7 +74,8 @@ static const char *variable_name(const gen_radar_file *f, int variable, char buf
 }
 
 /* Text attribute, *out NULL when there is none. */
-static gen_status text_attribute(const gen_radar_file *f, int variable, const char *name, char **out)
+static gen_status text_attribute(const gen_radar_file *f, int variable, const char *name,
+                                 char **out)
 {
     const netcdf_state *k = f->state;
     char owner[NC_MAX_NAME + 1];
@@ -93,7 +94,8 @@ static gen_status text_attribute(const gen_radar_file *f, int variable, const ch
     if (type == NC_STRING) {
         char *text = NULL;
         if (nc_get_att_string(k->nc, variable, name, &text) != NC_NOERR || !text)
-            status = gen_fail(GEN_EDATA, "'%s': cannot read attribute '%s:%s'", f->path, owner, name);
+            status =
+                gen_fail(GEN_EDATA, "'%s': cannot read attribute '%s:%s'", f->path, owner, name);
         else if (strlen(text) <= MAX_TEXT)
             status = gen_strdup(out, text);
         nc_free_string(1, &text);
@@ -194,7 +196,7 @@ static gen_status all_attributes(gen_radar_file *f, int variable, char **out)
     return status ? status : finished;
 }
 
-/* ---- finding the rain rate ------------------------------------------------------------------------- */
+/* ---- finding the rain rate --------------------------------------------------------------- */
 
 /* Factor from the units of a variable to mm/h, 0 when they are none of a rain rate. */
 static gen_status rain_factor(const gen_radar_file *f, int variable, double *factor)
@@ -227,13 +229,16 @@ static gen_status find_rain(gen_radar_file *f)
         found = v;
     }
     if (found < 0)
-        return gen_fail(GEN_EDATA, "'%s' holds no rain rate: expected a variable rain_rate(time,y,x)"
-                                   " in mm h-1", f->path);
+        return gen_fail(GEN_EDATA,
+                        "'%s' holds no rain rate: expected a variable rain_rate(time,y,x)"
+                        " in mm h-1",
+                        f->path);
     k->rain = found;
     return GEN_OK;
 }
 
-/* Sizes of the rain rate's dimensions, outermost first, all within limits and the file's own size. */
+/* Sizes of the rain rate's dimensions, outermost first, all within limits and the file's own size.
+ */
 static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
 {
     netcdf_state *k = f->state;
@@ -255,13 +260,14 @@ static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
         return broken(f, code, "dimensions");
     const size_t *last = size + k->rank - 3;
     if (k->rank == 4 && size[0] != 1)
-        return gen_fail(GEN_EDATA, "'%s': variable %s holds %zu members, expected one", f->path, name,
-                        size[0]);
+        return gen_fail(GEN_EDATA, "'%s': variable %s holds %zu members, expected one", f->path,
+                        name, size[0]);
     if (last[0] < 1 || last[0] > MAX_FRAMES || last[1] < 1 || last[1] > MAX_SIDE || last[2] < 1 ||
         last[2] > MAX_SIDE)
-        return gen_fail(GEN_EDATA, "'%s': variable %s is %zu x %zu x %zu, expected at least one frame"
-                                   " and at most %d cells a side", f->path, name, last[0], last[1],
-                        last[2], MAX_SIDE);
+        return gen_fail(GEN_EDATA,
+                        "'%s': variable %s is %zu x %zu x %zu, expected at least one frame"
+                        " and at most %d cells a side",
+                        f->path, name, last[0], last[1], last[2], MAX_SIDE);
     nc_inq_type(k->nc, k->type, NULL, &type_size);
     uint64_t bytes = (uint64_t)last[0] * last[1] * last[2] * type_size; /* < 2^59 */
     if (stat(f->path, &info) != 0)
@@ -274,7 +280,8 @@ static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
         for (int i = 0; i < k->rank; i++)
             n = chunk[i] && n <= MAX_CHUNK ? n * (chunk[i] > MAX_CHUNK ? MAX_CHUNK : chunk[i]) : n;
         if (n > MAX_CHUNK)
-            return gen_fail(GEN_EDATA, "'%s': variable %s has chunks of more than 1 GB", f->path, name);
+            return gen_fail(GEN_EDATA, "'%s': variable %s has chunks of more than 1 GB", f->path,
+                            name);
     }
     f->frames = (int64_t)last[0];
     f->grid.height = (int64_t)last[1];
@@ -282,18 +289,25 @@ static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
     return GEN_OK;
 }
 
-/* ---- packing -------------------------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------------- */
 
 static double default_fill(nc_type type)
 {
     switch (type) {
-    case NC_SHORT: return NC_FILL_SHORT;
-    case NC_INT: return NC_FILL_INT;
-    case NC_USHORT: return NC_FILL_USHORT;
-    case NC_UINT: return NC_FILL_UINT;
-    case NC_FLOAT: return (double)NC_FILL_FLOAT;
-    case NC_DOUBLE: return NC_FILL_DOUBLE;
-    default: return NAN; /* bytes have none; 64 bit integers are no rain */
+    case NC_SHORT:
+        return NC_FILL_SHORT;
+    case NC_INT:
+        return NC_FILL_INT;
+    case NC_USHORT:
+        return NC_FILL_USHORT;
+    case NC_UINT:
+        return NC_FILL_UINT;
+    case NC_FLOAT:
+        return (double)NC_FILL_FLOAT;
+    case NC_DOUBLE:
+        return NC_FILL_DOUBLE;
+    default:
+        return NAN; /* bytes have none; 64 bit integers are no rain */
     }
 }
 
@@ -356,7 +370,7 @@ static gen_status packing(gen_radar_file *f, const char *name)
     return GEN_OK;
 }
 
-/* ---- coordinates ------------------------------------------------------------------------------------ */
+/* ---- coordinates ------------------------------------------------------------------------- */
 
 /* Values of the coordinate variable of a dimension; *found false when there is none. */
 static gen_status coordinate(gen_radar_file *f, int dim, int64_t n, double *out, int *variable)
@@ -382,8 +396,8 @@ static gen_status coordinate(gen_radar_file *f, int dim, int64_t n, double *out,
         return broken(f, code, name);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(out[i]))
-            return gen_fail(GEN_EDATA, "'%s': %s[%lld] is %g, expected a finite number", f->path, name,
-                            (long long)i, out[i]);
+            return gen_fail(GEN_EDATA, "'%s': %s[%lld] is %g, expected a finite number", f->path,
+                            name, (long long)i, out[i]);
     return GEN_OK;
 }
 
@@ -394,10 +408,10 @@ static gen_status time_units(const gen_radar_file *f, const char *text, double *
     static const struct {
         const char *name;
         double seconds;
-    } words[] = { { "seconds", 1 },  { "second", 1 },   { "secs", 1 },    { "sec", 1 },
-                  { "s", 1 },        { "minutes", 60 }, { "minute", 60 }, { "mins", 60 },
-                  { "min", 60 },     { "hours", 3600 }, { "hour", 3600 }, { "hrs", 3600 },
-                  { "hr", 3600 },    { "h", 3600 },     { "days", 86400 }, { "day", 86400 },
+    } words[] = { { "seconds", 1 }, { "second", 1 },   { "secs", 1 },     { "sec", 1 },
+                  { "s", 1 },       { "minutes", 60 }, { "minute", 60 },  { "mins", 60 },
+                  { "min", 60 },    { "hours", 3600 }, { "hour", 3600 },  { "hrs", 3600 },
+                  { "hr", 3600 },   { "h", 3600 },     { "days", 86400 }, { "day", 86400 },
                   { "d", 86400 } };
     const char *since = strstr(text, " since ");
     *unit = 0;
@@ -406,8 +420,10 @@ static gen_status time_units(const gen_radar_file *f, const char *text, double *
             strncmp(text, words[i].name, strlen(words[i].name)) == 0)
             *unit = words[i].seconds;
     if (*unit == 0)
-        return gen_fail(GEN_EDATA, "'%s': attribute 'time:units' is '%.60s', expected seconds since "
-                                   "1970-01-01 or the like", f->path, text);
+        return gen_fail(GEN_EDATA,
+                        "'%s': attribute 'time:units' is '%.60s', expected seconds since "
+                        "1970-01-01 or the like",
+                        f->path, text);
     gen_status status = gen_time_reference(since + 7, reference);
     return status ? gen_fail_in(status, "'%s': attribute 'time:units'", f->path) : GEN_OK;
 }
@@ -422,8 +438,9 @@ static gen_status time_calendar(const gen_radar_file *f, int variable)
     for (int i = 0; text && i < GEN_LEN(known); i++)
         fine = fine || strcmp(text, known[i]) == 0;
     if (text && !fine)
-        status = gen_fail(GEN_EDATA, "'%s': attribute 'time:calendar' is '%.40s', expected standard",
-                          f->path, text);
+        status =
+            gen_fail(GEN_EDATA, "'%s': attribute 'time:calendar' is '%.40s', expected standard",
+                     f->path, text);
     gen_free(text);
     return status;
 }
@@ -442,8 +459,10 @@ static gen_status read_times(gen_radar_file *f, int dim)
         GEN_GOTO(gen_fail(GEN_EDATA, "'%s' has no time coordinate", f->path));
     GEN_GOTO(text_attribute(f, variable, "units", &text));
     if (!text)
-        GEN_GOTO(gen_fail(GEN_EDATA, "'%s': attribute 'time:units' is missing, expected seconds "
-                                     "since 1970-01-01", f->path));
+        GEN_GOTO(gen_fail(GEN_EDATA,
+                          "'%s': attribute 'time:units' is missing, expected seconds "
+                          "since 1970-01-01",
+                          f->path));
     GEN_GOTO(time_units(f, text, &unit, &reference));
     GEN_GOTO(time_calendar(f, variable));
     for (int64_t i = 0; i < f->frames; i++) {
@@ -503,7 +522,8 @@ static gen_status read_axes(gen_radar_file *f, int y_dim, int x_dim)
     }
     int dy = direction(g->y, g->height);
     if (direction(g->x, g->width) != 1)
-        return gen_fail(GEN_EDATA, "'%s': the x coordinate does not rise from cell to cell", f->path);
+        return gen_fail(GEN_EDATA, "'%s': the x coordinate does not rise from cell to cell",
+                        f->path);
     if (dy == 0)
         return gen_fail(GEN_EDATA, "'%s': the y coordinate neither rises nor falls throughout",
                         f->path);
@@ -537,13 +557,14 @@ static gen_status read_projection(gen_radar_file *f)
     return GEN_OK;
 }
 
-/* ---- the format --------------------------------------------------------------------------------------- */
+/* ---- the format -------------------------------------------------------------------------- */
 
 static bool recognises(const unsigned char *head, size_t n)
 {
     static const unsigned char hdf5[8] = { 0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n' };
     return (n >= 8 && memcmp(head, hdf5, 8) == 0) ||
-           (n >= 4 && memcmp(head, "CDF", 3) == 0 && (head[3] == 1 || head[3] == 2 || head[3] == 5));
+           (n >= 4 && memcmp(head, "CDF", 3) == 0 &&
+            (head[3] == 1 || head[3] == 2 || head[3] == 5));
 }
 
 static gen_status open_locked(gen_radar_file *f)
@@ -600,7 +621,8 @@ static gen_status netcdf_read(gen_radar_file *f, int64_t frame, float *rain)
     int64_t h = f->grid.height, w = f->grid.width;
     size_t start[4] = { 0 }, count[4] = { 1, 1, 1, 1 };
     if (!k->line)
-        GEN_TRY(gen_alloc_raw((void **)&k->line, (uint64_t)(h * w), sizeof(double), "a radar frame"));
+        GEN_TRY(
+            gen_alloc_raw((void **)&k->line, (uint64_t)(h * w), sizeof(double), "a radar frame"));
     start[k->rank - 3] = (size_t)frame;
     count[k->rank - 2] = (size_t)h;
     count[k->rank - 1] = (size_t)w;

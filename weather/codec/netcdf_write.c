@@ -3,9 +3,10 @@
  * Writer of CF-1.8 netCDF-4: forecasts rain_rate(realization,time,y,x), streamed member by member,
  * and sequences rain_rate(time,y,x).
  *
- * Forecasts are packed as int16, because CF 1.8 knows no unsigned types: rate = n / 128 + 32767/128.
- * Scale and offset are exact in float32, so that dry cells unpack to exactly 0; -32768 is missing.
- * A chunk is one frame and is compressed lightly: at level 1 deflate costs less than the disk.
+ * Forecasts are packed as int16, because CF 1.8 knows no unsigned types: rate = n / 128 +
+ * 32767/128. Scale and offset are exact in float32, so that dry cells unpack to exactly 0; -32768
+ * is missing. A chunk is one frame and is compressed lightly: at level 1 deflate costs less than
+ * the disk.
  */
 #include <math.h>
 #include <netcdf.h>
@@ -16,7 +17,7 @@
 #include "libgen/base/json.h"
 #include "weather/codec/codec.h"
 
-#define PACKED_STEP (1.0f / 128)  /* mm/h */
+#define PACKED_STEP (1.0f / 128) /* mm/h */
 #define PACKED_OFFSET (32767.0f / 128)
 #define PACKED_MISSING (-32768)
 #define PACKED_MAX (65534.0f / 128)
@@ -37,10 +38,10 @@ struct gen_forecast {
     bool floats;
     bool *written; /* [members] */
     int64_t clipped;
-    void *packed;  /* one frame */
+    void *packed; /* one frame */
 };
 
-/* ---- definitions, sticky ------------------------------------------------------------------------ */
+/* ---- definitions, sticky ----------------------------------------------------------------- */
 
 static bool failed(writer *w, int code, const char *what)
 {
@@ -204,7 +205,7 @@ static void compress(writer *w, int variable, int level)
         failed(w, nc_def_var_deflate(w->nc, variable, 1, 1, level), "compression");
 }
 
-/* ---- forecasts ------------------------------------------------------------------------------------ */
+/* ---- forecasts --------------------------------------------------------------------------- */
 
 static gen_status check_info(const gen_forecast_info *o)
 {
@@ -215,9 +216,10 @@ static gen_status check_info(const gen_forecast_info *o)
                         DIMENSION_LIMIT);
     if (o->lead_steps < 1 || o->members < 1 || o->step < 1 || o->lead_steps > 100000 ||
         o->members > 100000)
-        return gen_fail(GEN_EINVAL, "forecast: %lld members of %lld steps of %lld s, expected 1 or "
-                                    "more of each", (long long)o->members, (long long)o->lead_steps,
-                        (long long)o->step);
+        return gen_fail(GEN_EINVAL,
+                        "forecast: %lld members of %lld steps of %lld s, expected 1 or "
+                        "more of each",
+                        (long long)o->members, (long long)o->lead_steps, (long long)o->step);
     if (o->deflate < -1 || o->deflate > 9)
         return gen_fail(GEN_EINVAL, "forecast: compression %d, expected -1 to 9", o->deflate);
     return GEN_OK;
@@ -234,8 +236,10 @@ static void define_rain(gen_forecast *f, const gen_forecast_info *o, const int d
     const float no_number = NAN, scale = PACKED_STEP, offset = PACKED_OFFSET;
     failed(w, nc_def_var_chunking(w->nc, f->rain, NC_CHUNKED, chunk), "chunks");
     compress(w, f->rain, o->deflate ? o->deflate : 1);
-    failed(w, nc_put_att(w->nc, f->rain, "_FillValue", o->floats ? NC_FLOAT : NC_SHORT, 1,
-                         o->floats ? (const void *)&no_number : &missing), "_FillValue");
+    failed(w,
+           nc_put_att(w->nc, f->rain, "_FillValue", o->floats ? NC_FLOAT : NC_SHORT, 1,
+                      o->floats ? (const void *)&no_number : &missing),
+           "_FillValue");
     if (!o->floats) {
         failed(w, nc_put_att_float(w->nc, f->rain, "scale_factor", NC_FLOAT, 1, &scale), "scale");
         failed(w, nc_put_att_float(w->nc, f->rain, "add_offset", NC_FLOAT, 1, &offset), "offset");
@@ -253,20 +257,22 @@ static void define_times(gen_forecast *f, const gen_forecast_info *o, const int 
     writer *w = &f->w;
     static const char *const seconds = "seconds since 1970-01-01 00:00:00";
     ids[0] = put_variable(w, "realization", NC_INT, 1, &dims[0]);
-    put_texts(w, ids[0], (const char *const[]){ "standard_name", "realization", "long_name",
-                                                "number of the member", "units", "1", "axis", "E",
-                                                NULL });
+    put_texts(w, ids[0],
+              (const char *const[]){ "standard_name", "realization", "long_name",
+                                     "number of the member", "units", "1", "axis", "E", NULL });
     ids[1] = put_variable(w, "time", NC_DOUBLE, 1, &dims[1]);
-    put_texts(w, ids[1], (const char *const[]){ "standard_name", "time", "long_name", "valid time",
-                                                "units", seconds, "calendar", "standard", "axis",
-                                                "T", NULL });
+    put_texts(w, ids[1],
+              (const char *const[]){ "standard_name", "time", "long_name", "valid time", "units",
+                                     seconds, "calendar", "standard", "axis", "T", NULL });
     ids[2] = put_variable(w, "forecast_period", NC_DOUBLE, 1, &dims[1]);
-    put_texts(w, ids[2], (const char *const[]){ "standard_name", "forecast_period", "long_name",
-                                                "lead time", "units", "minutes", NULL });
+    put_texts(w, ids[2],
+              (const char *const[]){ "standard_name", "forecast_period", "long_name", "lead time",
+                                     "units", "minutes", NULL });
     ids[3] = put_variable(w, "forecast_reference_time", NC_DOUBLE, 0, NULL);
-    put_texts(w, ids[3], (const char *const[]){ "standard_name", "forecast_reference_time",
-                                                "long_name", "time of the newest observation",
-                                                "units", seconds, "calendar", "standard", NULL });
+    put_texts(w, ids[3],
+              (const char *const[]){ "standard_name", "forecast_reference_time", "long_name",
+                                     "time of the newest observation", "units", seconds, "calendar",
+                                     "standard", NULL });
     (void)o;
 }
 
@@ -358,8 +364,9 @@ gen_status gen_forecast_write(gen_forecast *f, int64_t member, const float *rain
 {
     if (member < 0 || member >= f->members || f->written[member])
         return gen_fail(GEN_EINVAL, "forecast: member %lld of %lld %s", (long long)member,
-                        (long long)f->members, member >= 0 && member < f->members
-                                                   ? "is written already" : "does not exist");
+                        (long long)f->members,
+                        member >= 0 && member < f->members ? "is written already"
+                                                           : "does not exist");
     writer *w = &f->w;
     gen_netcdf_lock();
     for (int64_t s = 0; s < f->lead_steps && w->code == NC_NOERR; s++) {
@@ -382,8 +389,8 @@ gen_status gen_forecast_commit(gen_forecast *f)
 {
     for (int64_t i = 0; i < f->members; i++)
         if (!f->written[i])
-            return gen_fail(GEN_EINVAL, "forecast: member %lld of %lld was not written", (long long)i,
-                            (long long)f->members);
+            return gen_fail(GEN_EINVAL, "forecast: member %lld of %lld was not written",
+                            (long long)i, (long long)f->members);
     if (f->clipped)
         gen_log(GEN_LOG_WARN, "forecast: %lld values above %.0f mm/h are written as that",
                 (long long)f->clipped, (double)PACKED_MAX);
@@ -407,20 +414,22 @@ void gen_forecast_free(gen_forecast **forecast)
     gen_free(f);
 }
 
-/* ---- sequences ------------------------------------------------------------------------------------- */
+/* ---- sequences --------------------------------------------------------------------------- */
 
 static gen_status define_sequence(writer *w, const gen_radar_sequence *s, double step,
                                   const char *history, int *rain)
 {
     int grid[3], time;
     const unsigned short missing = SEQUENCE_MISSING;
-    const int dims[3] = { put_dimension(w, "time", s->frames), put_dimension(w, "y", s->grid.height),
+    const int dims[3] = { put_dimension(w, "time", s->frames),
+                          put_dimension(w, "y", s->grid.height),
                           put_dimension(w, "x", s->grid.width) };
     GEN_TRY(writer_status(w));
     time = put_variable(w, "time", NC_INT64, 1, &dims[0]);
-    put_texts(w, time, (const char *const[]){ "standard_name", "time", "units",
-                                              "seconds since 1970-01-01 00:00:00", "calendar",
-                                              "standard", "axis", "T", NULL });
+    put_texts(w, time,
+              (const char *const[]){ "standard_name", "time", "units",
+                                     "seconds since 1970-01-01 00:00:00", "calendar", "standard",
+                                     "axis", "T", NULL });
     GEN_TRY(put_grid(w, &s->grid, dims + 1, grid));
     *rain = put_variable(w, "rain_rate", NC_USHORT, 3, dims);
     GEN_TRY(writer_status(w));
@@ -434,8 +443,9 @@ static gen_status define_sequence(writer *w, const gen_radar_sequence *s, double
               (const char *const[]){ "standard_name", "lwe_precipitation_rate", "long_name",
                                      "rain rate", "units", "mm h-1", "grid_mapping",
                                      grid[2] >= 0 ? "crs" : NULL, NULL });
-    put_texts(w, NC_GLOBAL, (const char *const[]){ "Conventions", "CF-1.8", "source", s->source,
-                                                   "history", history, NULL });
+    put_texts(w, NC_GLOBAL,
+              (const char *const[]){ "Conventions", "CF-1.8", "source", s->source, "history",
+                                     history, NULL });
     put_double(w, NC_GLOBAL, "time_step_seconds", (double)s->step);
     if (w->code == NC_NOERR)
         failed(w, nc_enddef(w->nc), "the header");
@@ -460,7 +470,9 @@ static gen_status put_frames(writer *w, const gen_radar_sequence *s, double step
         for (int64_t i = 0; i < n; i++) {
             double v = floor((double)from[i] / step + 0.5);
             packed[i] = isnan(from[i]) ? SEQUENCE_MISSING
-                                       : (unsigned short)(v < 0 ? 0 : v > 65534 ? 65534 : v);
+                                       : (unsigned short)(v < 0       ? 0
+                                                          : v > 65534 ? 65534
+                                                                      : v);
         }
         const size_t start[3] = { (size_t)f, 0, 0 };
         const size_t count[3] = { 1, (size_t)s->grid.height, (size_t)s->grid.width };
