@@ -111,24 +111,23 @@ OPS := \
     libgen/ops/strides.c \
 
 BACKENDS := \
-    libgen/backends/cpu/copy.c \
-    libgen/backends/cpu/copy_ops.c \
-    libgen/backends/cpu/elementwise.c \
-    libgen/backends/cpu/index.c \
-    libgen/backends/cpu/reduce.c \
-    libgen/backends/cpu/softmax.c \
-    libgen/backends/cpu/vector.c \
-    libgen/backends/cpu/winograd.c \
     libgen/backends/backend.c \
     libgen/backends/cpu/conv.c \
     libgen/backends/cpu/conv_dw.c \
     libgen/backends/cpu/conv_form.c \
     libgen/backends/cpu/conv_kernels.c \
+    libgen/backends/cpu/copy.c \
+    libgen/backends/cpu/copy_ops.c \
     libgen/backends/cpu/cpu.c \
     libgen/backends/cpu/dnnl.c \
+    libgen/backends/cpu/elementwise.c \
+    libgen/backends/cpu/index.c \
     libgen/backends/cpu/matmul.c \
+    libgen/backends/cpu/reduce.c \
     libgen/backends/cpu/reference.c \
-    libgen/backends/cpu/winograd.c
+    libgen/backends/cpu/softmax.c \
+    libgen/backends/cpu/vector.c \
+    libgen/backends/cpu/winograd.c \
 
 PLAN := \
     libgen/plan/constant.c \
@@ -214,10 +213,9 @@ FUZZ := \
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
+    libgen/backends/cpu/finish.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
-    libgen/backends/cpu/finish.c \
-    libgen/backends/cpu/kernels/winograd.c
 
 # ---- rules ---------------------------------------------------------------------------------------
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)

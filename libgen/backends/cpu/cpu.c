@@ -11,19 +11,26 @@
 #endif
 
 #include "libgen/backends/cpu/finish.h"
+#include "libgen/backends/cpu/vector.h"
 
 extern const gen_kernel gen_winograd_conv;
 
 /* In front what beats what stands behind it. */
-static const gen_kernel *const kernels[] = {
+static const gen_kernel *const library_kernels[] = {
     &gen_winograd_conv,
     &gen_dnnl_conv_kernel,
     &gen_dnnl_conv_transpose_kernel,
     &gen_dnnl_conv_dw_kernel,
     &gen_dnnl_linear_kernel,
     &gen_dnnl_matmul_kernel,
-    &gen_reference_kernel,
     NULL,
+};
+static const gen_kernel *const last_kernels[] = { &gen_reference_kernel, NULL };
+
+static const gen_kernel *const *const groups[] = {
+    library_kernels,
+    gen_cpu_vector_kernels,
+    last_kernels,
 };
 
 static gen_isa detect(void)
@@ -75,11 +82,29 @@ gen_finish_fn *gen_finish_for(gen_isa isa)
 #endif
 }
 
+static gen_status list_kernels(const gen_kernel ***out)
+{
+    int n = 0;
+    for (int i = 0; i < GEN_LEN(groups); i++)
+        for (int k = 0; groups[i][k]; k++)
+            n++;
+    GEN_TRY(GEN_ALLOC(out, n + 1, "list of kernels"));
+    n = 0;
+    for (int i = 0; i < GEN_LEN(groups); i++)
+        for (int k = 0; groups[i][k]; k++)
+            (*out)[n++] = groups[i][k];
+    return GEN_OK;
+}
+
 static void close_cpu(gen_backend *b)
 {
-    gen_dnnl *d = b->impl;
+    gen_cpu *c = b->impl;
     gen_pool_free(&b->pool);
-    gen_dnnl_close(&d);
+    if (c) {
+        gen_dnnl_close(&c->dnnl);
+        gen_free(c->kernels);
+    }
+    gen_free(c);
     gen_free(b);
 }
 
@@ -87,17 +112,19 @@ gen_status gen_cpu_open(gen_backend **out, int threads)
 {
     gen_status status = GEN_OK;
     gen_backend *b;
-    gen_dnnl *d = NULL;
+    gen_cpu *c;
     gen_isa isa;
     GEN_TRY(choose_isa(&isa));
     GEN_TRY(GEN_ALLOC(&b, 1, "backend"));
     b->name = "cpu";
-    b->kernels = kernels;
     b->isa = isa;
     b->close = close_cpu;
+    GEN_GOTO(GEN_ALLOC(&c, 1, "backend"));
+    b->impl = c;
+    GEN_GOTO(list_kernels(&c->kernels));
+    b->kernels = c->kernels;
     GEN_GOTO(gen_pool_create_with(&b->pool, threads, gen_dnnl_one_thread));
-    GEN_GOTO(gen_dnnl_open(&d, gen_pool_threads(b->pool), isa));
-    b->impl = d;
+    GEN_GOTO(gen_dnnl_open(&c->dnnl, gen_pool_threads(b->pool), isa));
     *out = b;
     b = NULL;
 done:

@@ -12,9 +12,14 @@
 
 gen_status gen_cpu_open(gen_backend **out, int threads);
 
+typedef struct gen_cpu { /* gen_backend.impl */
+    gen_dnnl *dnnl;
+    const gen_kernel **kernels;
+} gen_cpu;
+
 static inline gen_dnnl *gen_cpu_dnnl(const gen_backend *b)
 {
-    return b->impl;
+    return ((const gen_cpu *)b->impl)->dnnl;
 }
 
 static inline uint64_t gen_cpu_align(uint64_t bytes)
