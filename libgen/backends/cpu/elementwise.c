@@ -34,6 +34,7 @@ struct job {
     gen_dtype in[INPUTS], out;
     enum kind kind[INPUTS];
     bool given[INPUTS]; /* false: x[i] is NULL (scale_shift without a or b) */
+    int input[INPUTS];  /* x[i] is this input of the node */
     bool spread;        /* block takes no SCALAR: they are laid out as PERIODIC */
 
     gen_walk rows;   /* over the outer axes; offsets of the inputs */
@@ -93,18 +94,19 @@ static void run_row(const run_args *a, const int64_t from[INPUTS], int64_t row, 
     for (int i = 0; i < j->inputs; i++) {
         if (!j->given[i])
             continue;
+        const void *base = a->in[j->input[i]];
         x[i] = buffer[i];
         if (j->kind[i] == PERIODIC)
-            repeat(j, a->in[i], j->in[i], from[i], buffer[i]);
+            repeat(j, base, j->in[i], from[i], buffer[i]);
         else if (j->kind[i] == SCALAR)
-            x[i] = load(j, a->in[i], j->in[i], from[i], 1, buffer[i]);
+            x[i] = load(j, base, j->in[i], from[i], 1, buffer[i]);
     }
     for (int64_t at = first; at < last; at += j->size) {
         int64_t n = last - at < j->size ? last - at : j->size;
         char *to = (char *)address(a->out, j->out, row * j->run + at);
         for (int i = 0; i < j->inputs; i++)
             if (j->given[i] && j->kind[i] == DENSE)
-                x[i] = load(j, a->in[i], j->in[i], from[i] + at, n, buffer[i]);
+                x[i] = load(j, a->in[j->input[i]], j->in[i], from[i] + at, n, buffer[i]);
         if (j->out == GEN_F32) {
             j->block(j, (float *)to, x, n);
         } else {
@@ -234,9 +236,12 @@ static gen_status make_job(gen_prepare *p, const job *like, const gen_walk *walk
     j->vec = gen_vec_of(p->backend->isa);
     j->rows = *walk;
     j->out = n->dtype[0];
-    for (int i = 0, used = 0; i < j->inputs; i++)
-        if (j->given[i])
-            j->in[i] = n->in[used++]->dtype[0];
+    for (int i = 0, used = 0; i < j->inputs; i++) {
+        if (!j->given[i])
+            continue;
+        j->input[i] = used++;
+        j->in[i] = n->in[j->input[i]]->dtype[0];
+    }
     collapse(&j->rows);
     choose_run(j);
     if (like->spread)
