@@ -200,11 +200,14 @@ TESTS := \
 # The cases and checks of tests/check_ops.c.
 CHECK_OPS := \
     tests/check_ops/conv.c \
+    tests/check_ops/elementwise.c \
     tests/check_ops/gradient.c \
     tests/check_ops/kernels.c \
     tests/check_ops/matmul.c \
     tests/check_ops/norm.c \
+    tests/check_ops/reduce.c \
     tests/check_ops/resample.c \
+    tests/check_ops/shape.c \
 
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \

@@ -60,7 +60,7 @@ typedef struct check_case {
 } check_case;
 
 /* One table a family, in tests/check_ops/<family>.c; each ends with { 0 }. */
-extern const check_case check_conv[], check_conv_adjoints[], check_matmul[], check_norm[],
-    check_resample[];
+extern const check_case check_conv[], check_conv_adjoints[], check_elementwise[], check_matmul[],
+    check_norm[], check_reduce[], check_resample[], check_shape[];
 
 #endif

@@ -286,7 +286,8 @@ static int compare_output(const trial *t, const gen_kernel *k, const variant *v,
                                    &(gen_tensor){ GEN_F64, n->shape[o], t->ref[o] });
     double found = got[d.worst], expected = t->ref[o][d.worst];
     free(got);
-    if (d.relative <= allowed_difference(t->dtype))
+    double allowed = fmax(allowed_difference(t->dtype), allowed_difference(n->dtype[o]));
+    if (d.relative <= allowed)
         return 0;
     char text[160];
     snprintf(text, sizeof text,
