@@ -42,24 +42,26 @@ extern const gen_kernel gen_winograd_conv;
 
 #define MAX_SPLIT 384
 #define ROW_GROUP 8                 /* tiles of the largest micro-kernel */
-#define OWN_BYTES (900 * 1024)      /* a thread's block */
-#define SHARED_BYTES (8 << 20)      /* a block of all threads */
+#define OWN_BYTES (1500 << 10)      /* at most, a thread's block */
+#define OWN_ROWS 48
+#define OWN_BLOCKS 16               /* where there are tiles enough for so many */
+#define SHARED_BYTES (16 << 20)     /* a block of all threads, and its rows */
+#define SHARED_ROWS 96
+#define PIECES 48                   /* of a step of a shared block, about */
 #define PAST_BYTES ((int64_t)24 << 20) /* results larger than this are written past the caches */
 
-#define F4_A 0.75
-#define F4_B 1.5
-#define F4_AT(p, other) /* 1 / N, N = product of the distances to the other points */             \
-    (1.0 / ((p) * 2 * (p) * ((p) * (p) - (other) * (other))))
+/* Row [1, p, p^2] / N of F4's weights; N is the product of p's distances to 0, -p, +-other. */
+#define F4_SCALE(p, other) (1 / (2 * (p) * (p) * ((p) * (p) - (other) * (other))))
 #define F4_ROW(p, other)                                                                           \
-    { F4_AT(p, other), (p) * F4_AT(p, other), (p) * (p) * F4_AT(p, other) }
+    { F4_SCALE(p, other), (p) * F4_SCALE(p, other), (p) * (p) * F4_SCALE(p, other) }
 
 static const gen_wino_form forms[] = {
     [GEN_WINO_F2] = { "f2", 4, 2, 2, 4, { 0, 1, 2, 3 },
                       { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } } },
     [GEN_WINO_F4] = { "f4", 6, 4, 4, 6, { 0, 1, 2, 3, 4, 5 },
-                      { { 1 / (F4_A * F4_A * F4_B * F4_B), 0, 0 },
-                        F4_ROW(F4_A, F4_B), F4_ROW(-F4_A, F4_B),
-                        F4_ROW(F4_B, F4_A), F4_ROW(-F4_B, F4_A), { 0, 0, 1 } } },
+                      { { 1 / 1.265625, 0, 0 },
+                        F4_ROW(0.75, 1.5), F4_ROW(-0.75, 1.5),
+                        F4_ROW(1.5, 0.75), F4_ROW(-1.5, 0.75), { 0, 0, 1 } } },
     [GEN_WINO_UP2] = { "up2", 4, 2, 4, 5, { 0, 1, 2, 2, 3 },
                        { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { -0.5, 0.5, 0.5 }, { 0.5, 0.5, -0.5 },
                          { 0, 0, 1 } } },
@@ -82,7 +84,7 @@ typedef struct state {
     bool has_residual, const_bias;
     int residual; /* which input */
     int blocks;
-    int tiles_a_piece, vectors_a_piece, panels_a_piece; /* pieces of a shared block */
+    int tiles_a_piece, c_a_piece, k_a_piece, panels_a_piece; /* of a shared block's steps */
     uint64_t block_bytes;
     float *own; /* bias and zeros */
 } state;
@@ -146,12 +148,27 @@ static void set_form(gen_wino *o, gen_wino_kind kind)
     o->tiles = o->n * o->tiles_y * o->tiles_x;
 }
 
-/* Large tiles do fewer products; but weights are then read for few rows of each product, and those
- * of large tiles are more: below about a row group, small tiles win. */
+static int64_t weight_bytes(const gen_wino *o)
+{
+    int np = o->form->products;
+    return (int64_t)sizeof(float) * np * np * o->c * o->k;
+}
+
+/* Time is about products x tiles; but below some number of tiles it is that of reading weights, and
+ * large tiles have more. That number was measured for weights in L2, in L3 and beyond. */
+static int64_t form_time(const gen_wino *o)
+{
+    int64_t bytes = weight_bytes(o);
+    int least = bytes < (1 << 20) ? 4 : bytes < (24 << 20) ? 12 : 24;
+    return (int64_t)o->form->products * o->form->products * (o->tiles < least ? least : o->tiles);
+}
+
 static void choose_form(gen_wino *o, bool up)
 {
+    set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
+    int64_t small = form_time(o);
     set_form(o, up ? GEN_WINO_UP4 : GEN_WINO_F4);
-    if (o->tiles < ROW_GROUP || o->oh < o->form->out || o->ow < o->form->out)
+    if (form_time(o) > small)
         set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
 }
 
@@ -175,34 +192,41 @@ static uint64_t block_floats(const gen_wino *o)
     return (uint64_t)(side * side * o->v_plane + np * np * o->m_plane);
 }
 
+static int row_groups(int64_t rows)
+{
+    return ceil_div(rows, ROW_GROUP) * ROW_GROUP;
+}
+
 /* Blocks of equal size, at most `most` tiles each; whole row groups, and an even number of blocks
  * where there are several. */
 static void set_blocks(state *s, int64_t most)
 {
     gen_wino *o = &s->o;
-    most = most < ROW_GROUP ? ROW_GROUP : most;
     int blocks = ceil_div(o->tiles, most);
-    if (!s->shared && o->tiles >= 2 * ROW_GROUP)
+    if (!s->shared && blocks > 1)
         blocks += blocks % 2;
     int rows = ceil_div(o->tiles, blocks);
-    if (blocks > 1)
-        rows = ceil_div(rows, ROW_GROUP) * ROW_GROUP;
-    set_rows(o, rows);
-    s->blocks = ceil_div(o->tiles, rows);
+    set_rows(o, blocks > 1 ? row_groups(rows) : rows);
+    s->blocks = ceil_div(o->tiles, o->rows);
 }
 
+/* A block of one thread needs no waiting, and its products stay in that core's cache, but every
+ * block reads all weights. */
 static void choose_cut(state *s)
 {
     gen_wino *o = &s->o;
     int side = o->form->window, np = o->form->products;
     int64_t tile = (int64_t)sizeof(float) * (side * side * o->c + np * np * o->k);
-    int64_t weights = (int64_t)sizeof(float) * np * np * o->c * o->k;
-    int64_t own = OWN_BYTES / tile;
-    s->shared = own < 2 * ROW_GROUP || (o->tiles < 8 * ROW_GROUP && weights > (2 << 20));
-    set_blocks(s, s->shared ? SHARED_BYTES / tile : own);
-    int kv = o->k / o->lanes, cv = o->c / o->lanes;
-    s->tiles_a_piece = 4;
-    s->vectors_a_piece = 4 > cv && 4 > kv ? cv > kv ? cv : kv : 4;
+    int64_t own = OWN_BYTES / tile / ROW_GROUP * ROW_GROUP, shared = SHARED_BYTES / tile;
+    s->shared = own < 2 * ROW_GROUP || (o->tiles < 8 * ROW_GROUP && weight_bytes(o) > (2 << 20));
+    int many = row_groups(ceil_div(o->tiles, OWN_BLOCKS));
+    own = own > OWN_ROWS ? OWN_ROWS : own;
+    set_blocks(s, s->shared ? (shared < SHARED_ROWS ? SHARED_ROWS : shared) : own > many ? many : own);
+    /* Pieces of a shared block: some tiles, and where these are few some channels. */
+    int across = ceil_div(PIECES, o->rows);
+    s->tiles_a_piece = ceil_div(o->rows, PIECES);
+    s->c_a_piece = ceil_div(o->c / o->lanes, across);
+    s->k_a_piece = ceil_div(o->k / o->lanes, across);
     s->panels_a_piece = ceil_div(gen_wino_panels(o), 2);
 }
 
@@ -314,7 +338,28 @@ typedef struct job {
     float *y, *v, *m;
     char *workspace;
     int first, rows; /* the block's tiles */
+    int threads;
 } job;
+
+/* Of the windows of a block of tiles, the cells that no tile above or to the left has read. */
+static void fetch_later(gen_wino_soon *s, const job *j, int first)
+{
+    const gen_wino *o = j->o;
+    int step = o->form->step, over = o->form->window - step, image = o->tiles_y * o->tiles_x;
+    int most = o->rows < GEN_WINO_MOST_ROWS ? o->rows : GEN_WINO_MOST_ROWS;
+    *s = (gen_wino_soon){ .lines = step * o->c / 16 };
+    for (int t = first; t < o->tiles && t < first + most; t++) {
+        int n = t / image, y0 = t % image / o->tiles_x * step - o->pad_y + over;
+        int x0 = t % o->tiles_x * step - o->pad_x + over;
+        for (int y = y0; y < y0 + step; y++)
+            if (y < o->h && x0 < o->w)
+                s->run[s->runs++] =
+                    (const char *)(j->x + (((int64_t)n * o->h + y) * o->w + x0) * o->c);
+    }
+    int np = o->form->products;
+    int calls = np * np * gen_wino_panels(o) * ceil_div(o->rows, ROW_GROUP);
+    s->step = ceil_div((int64_t)s->runs * s->lines, calls);
+}
 
 static void own_block(void *ctx, int piece, int thread)
 {
@@ -327,19 +372,21 @@ static void own_block(void *ctx, int piece, int thread)
     float *v = (float *)(j->workspace + (uint64_t)thread * j->s->block_bytes);
     float *m = v + o->form->window * o->form->window * o->v_plane;
     isa->input(o, j->x, v, t, 0, o->c / o->lanes);
+    gen_wino_soon soon;
+    fetch_later(&soon, j, (piece + j->threads) * o->rows); /* which it is likely to take next */
     for (int plane = 0; plane < np * np; plane++)
-        isa->gemm(o, v, m, rows, plane, 0, panels);
+        isa->gemm(o, v, m, rows, plane, 0, panels, &soon);
     isa->output(o, m, j->r, j->y, t, 0, o->k / o->lanes);
 }
 
-/* Tiles and vectors of channels of piece `piece` of an input or output transform. */
-static gen_wino_range part(const job *j, int piece, int vectors, int *q0, int *q1)
+/* Piece `piece` of an input or output transform: tiles, and `step` vectors of channels from *q0. */
+static gen_wino_range part(const job *j, int piece, int vectors, int step, int *q0, int *q1)
 {
-    int across = ceil_div(vectors, j->s->vectors_a_piece), step = j->s->tiles_a_piece;
-    int from = piece / across * step;
-    *q0 = piece % across * j->s->vectors_a_piece;
-    *q1 = *q0 + j->s->vectors_a_piece < vectors ? *q0 + j->s->vectors_a_piece : vectors;
-    return (gen_wino_range){ j->first, from, from + step < j->rows ? from + step : j->rows };
+    int across = ceil_div(vectors, step), tiles = j->s->tiles_a_piece;
+    int from = piece / across * tiles;
+    *q0 = piece % across * step;
+    *q1 = *q0 + step < vectors ? *q0 + step : vectors;
+    return (gen_wino_range){ j->first, from, from + tiles < j->rows ? from + tiles : j->rows };
 }
 
 static void input_piece(void *ctx, int piece, int thread)
@@ -347,7 +394,7 @@ static void input_piece(void *ctx, int piece, int thread)
     (void)thread;
     const job *j = ctx;
     int q0, q1;
-    gen_wino_range t = part(j, piece, j->o->c / j->o->lanes, &q0, &q1);
+    gen_wino_range t = part(j, piece, j->o->c / j->o->lanes, j->s->c_a_piece, &q0, &q1);
     j->s->isa->input(j->o, j->x, j->v, t, q0, q1);
 }
 
@@ -357,7 +404,7 @@ static void product_piece(void *ctx, int piece, int thread)
     const job *j = ctx;
     int panels = gen_wino_panels(j->o), step = j->s->panels_a_piece, across = ceil_div(panels, step);
     int p0 = piece % across * step, p1 = p0 + step < panels ? p0 + step : panels;
-    j->s->isa->gemm(j->o, j->v, j->m, j->rows, piece / across, p0, p1);
+    j->s->isa->gemm(j->o, j->v, j->m, j->rows, piece / across, p0, p1, NULL);
 }
 
 static void output_piece(void *ctx, int piece, int thread)
@@ -365,7 +412,7 @@ static void output_piece(void *ctx, int piece, int thread)
     (void)thread;
     const job *j = ctx;
     int q0, q1;
-    gen_wino_range t = part(j, piece, j->o->k / j->o->lanes, &q0, &q1);
+    gen_wino_range t = part(j, piece, j->o->k / j->o->lanes, j->s->k_a_piece, &q0, &q1);
     j->s->isa->output(j->o, j->m, j->r, j->y, t, q0, q1);
 }
 
@@ -374,9 +421,9 @@ static void shared_block(job *j, gen_pool *pool)
     const gen_wino *o = j->o;
     const state *s = j->s;
     int tiles = ceil_div(j->rows, s->tiles_a_piece), np = o->form->products;
-    gen_pool_run(pool, tiles * ceil_div(o->c / o->lanes, s->vectors_a_piece), input_piece, j);
+    gen_pool_run(pool, tiles * ceil_div(o->c / o->lanes, s->c_a_piece), input_piece, j);
     gen_pool_run(pool, np * np * ceil_div(gen_wino_panels(o), s->panels_a_piece), product_piece, j);
-    gen_pool_run(pool, tiles * ceil_div(o->k / o->lanes, s->vectors_a_piece), output_piece, j);
+    gen_pool_run(pool, tiles * ceil_div(o->k / o->lanes, s->k_a_piece), output_piece, j);
 }
 
 static gen_status run(void *st, const void *const in[], void *const out[], void *workspace,
@@ -387,7 +434,8 @@ static gen_status run(void *st, const void *const in[], void *const out[], void 
     if (!s->const_bias)
         o.bias = in[2];
     job j = { .s = s, .o = &o, .x = in[0], .r = s->has_residual ? in[s->residual] : NULL,
-              .y = out[0], .workspace = workspace };
+              .y = out[0], .workspace = workspace,
+              .threads = gen_pool_threads(b->pool) };
     if (!s->shared) {
         gen_pool_run(b->pool, s->blocks, own_block, &j);
         return GEN_OK;

@@ -4,7 +4,7 @@
  * input and output, and the matrix product between them. Built with AVX-512 (16 lanes, 8 x 48
  * micro-kernel) and AVX2 (8 lanes, 4 x 24); the base build has none. ../winograd.c explains the
  * algorithm and holds the constants of the weight transform; the other two transforms are written out
- * here and must agree with it (tests/kernels/winograd.c compares with the plain sum).
+ * here and must agree with it (tests/unit/winograd.c compares with the plain sum).
  */
 #include "libgen/backends/cpu/kernels/winograd.h"
 
@@ -140,15 +140,15 @@ INLINE void input_f2(const vec d[], vec r[])
 INLINE void input_f4(const vec d[], vec r[])
 {
     const vec a = all(0.75f), b = all(1.5f), a2 = all(0.5625f), b2 = all(2.25f);
-    const vec ab = all(1.265625f), sum = all(2.8125f);
-    r[0] = fma_(ab, d[0], fnma_(sum, d[2], d[4]));
-    vec e = fnma_(b2, d[2], d[4]), f = fnma_(b2, d[1], d[3]);
-    r[1] = fma_(a, f, e);
-    r[2] = fnma_(a, f, e);
-    vec g = fnma_(a2, d[2], d[4]), h = fnma_(a2, d[1], d[3]);
-    r[3] = fma_(b, h, g);
-    r[4] = fnma_(b, h, g);
-    r[5] = fma_(ab, d[1], fnma_(sum, d[3], d[5]));
+    const vec product = all(1.265625f), sum = all(2.8125f); /* of the squares */
+    r[0] = fma_(product, d[0], fnma_(sum, d[2], d[4]));
+    vec e = fnma_(b2, d[2], d[4]), o = fnma_(b2, d[1], d[3]);
+    r[1] = fma_(a, o, e);
+    r[2] = fnma_(a, o, e);
+    e = fnma_(a2, d[2], d[4]), o = fnma_(a2, d[1], d[3]);
+    r[3] = fma_(b, o, e);
+    r[4] = fnma_(b, o, e);
+    r[5] = fma_(product, d[1], fnma_(sum, d[3], d[5]));
 }
 
 INLINE void input_up2(const vec d[], vec r[])
@@ -238,34 +238,50 @@ static tile_place place(const gen_wino *o, int tile)
             input_up4(d, r);                                                                       \
     } while (0)
 
-/* cell[i * side + j]: channel 0 of that cell, or zeros outside the image. */
+/* Cells of a tile: cell[i * side + j] is channel 0 of one, or zeros outside the image. `inner`: all
+ * are in the image, and lie at cell[0] + i * row + j * c. Columns are done by halves, so that the
+ * values between the two sides stay in registers. */
 INLINE void input_tile(const gen_wino *o, const float *const cell[], float *v, int q0, int q1,
-                       const gen_wino_kind kind, const int side)
+                       const gen_wino_kind kind, const int side, const bool inner)
 {
+    const int half = side / 2;
+    int64_t row = (int64_t)o->w * o->c, column = o->c;
     for (int q = q0; q < q1; q++) {
-        vec t[IN_SIDE][IN_SIDE];
-        UNROLL
-        for (int j = 0; j < side; j++) {
-            vec d[IN_SIDE], r[IN_SIDE];
-            UNROLL
-            for (int i = 0; i < side; i++)
-                d[i] = load(cell[i * side + j] + q * LANES);
-            INPUT_1D(kind, d, r);
-            UNROLL
-            for (int i = 0; i < side; i++)
-                t[i][j] = r[i];
-        }
+        const float *at = cell[0] + q * LANES;
         float *to = v + (int64_t)q * o->rows * LANES;
         UNROLL
-        for (int i = 0; i < side; i++) {
-            vec r[IN_SIDE];
-            INPUT_1D(kind, t[i], r);
+        for (int first = 0; first < side; first += half) {
+            vec t[IN_SIDE / 2][IN_SIDE];
             UNROLL
-            for (int j = 0; j < side; j++)
-                store(to + (i * side + j) * o->v_plane, r[j]);
+            for (int i = 0; i < side; i++) {
+                vec d[IN_SIDE], r[IN_SIDE];
+                UNROLL
+                for (int j = 0; j < side; j++)
+                    d[j] = load(inner ? at + i * row + j * column : cell[i * side + j] + q * LANES);
+                INPUT_1D(kind, d, r);
+                UNROLL
+                for (int j = 0; j < half; j++)
+                    t[j][i] = r[first + j];
+            }
+            UNROLL
+            for (int j = 0; j < half; j++) {
+                vec r[IN_SIDE];
+                INPUT_1D(kind, t[j], r);
+                UNROLL
+                for (int i = 0; i < side; i++)
+                    store(to + (i * side + first + j) * o->v_plane, r[i]);
+            }
         }
     }
 }
+
+#define INPUT_TILE(kind, side)                                                                     \
+    do {                                                                                           \
+        if (inner)                                                                                 \
+            input_tile(o, cell, to, q0, q1, kind, side, true);                                     \
+        else                                                                                       \
+            input_tile(o, cell, to, q0, q1, kind, side, false);                                    \
+    } while (0)
 
 static void input(const gen_wino *o, const float *x, float *v, gen_wino_range range, int q0, int q1)
 {
@@ -273,27 +289,30 @@ static void input(const gen_wino *o, const float *x, float *v, gen_wino_range ra
     for (int i = range.from; i < range.to; i++) {
         tile_place p = place(o, range.first + i);
         int y0 = p.y * step - o->pad_y, x0 = p.x * step - o->pad_x;
+        const float *image = x + (int64_t)p.n * o->h * o->w * o->c;
         const float *cell[IN_SIDE * IN_SIDE];
-        for (int r = 0; r < side; r++)
+        bool inner = y0 >= 0 && x0 >= 0 && y0 + side <= o->h && x0 + side <= o->w;
+        if (inner)
+            cell[0] = image + ((int64_t)y0 * o->w + x0) * o->c;
+        for (int r = 0; !inner && r < side; r++)
             for (int s = 0; s < side; s++) {
                 int yy = y0 + r, xx = x0 + s;
                 bool inside = (unsigned)yy < (unsigned)o->h && (unsigned)xx < (unsigned)o->w;
-                cell[r * side + s] =
-                    inside ? x + (((int64_t)p.n * o->h + yy) * o->w + xx) * o->c : o->zeros;
+                cell[r * side + s] = inside ? image + ((int64_t)yy * o->w + xx) * o->c : o->zeros;
             }
         float *to = v + (int64_t)i * LANES;
         switch (o->kind) {
         case GEN_WINO_F2:
-            input_tile(o, cell, to, q0, q1, GEN_WINO_F2, 4);
+            INPUT_TILE(GEN_WINO_F2, 4);
             break;
         case GEN_WINO_F4:
-            input_tile(o, cell, to, q0, q1, GEN_WINO_F4, 6);
+            INPUT_TILE(GEN_WINO_F4, 6);
             break;
         case GEN_WINO_UP2:
-            input_tile(o, cell, to, q0, q1, GEN_WINO_UP2, 4);
+            INPUT_TILE(GEN_WINO_UP2, 4);
             break;
         case GEN_WINO_UP4:
-            input_tile(o, cell, to, q0, q1, GEN_WINO_UP4, 6);
+            INPUT_TILE(GEN_WINO_UP4, 6);
             break;
         }
     }
@@ -385,9 +404,21 @@ static void (*const micro_kernels[ROWS][3])(const micro *) = {
 #endif
 };
 
+static void fetch(gen_wino_soon *s)
+{
+    for (int i = 0; i < s->step && s->at < s->runs; i++) {
+        _mm_prefetch(s->run[s->at] + s->line * 64, _MM_HINT_T1);
+        if (++s->line == s->lines) {
+            s->line = 0;
+            s->at++;
+        }
+    }
+}
+
 /* Panels p0 <= p < p1 of one plane. Weights are read from far away once, for the first rows, and
  * are near for the others; meanwhile the next ones are fetched. */
-static void gemm(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1)
+static void gemm(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1,
+                 gen_wino_soon *soon)
 {
     const gen_wino_form *f = o->form;
     int np = f->products, groups = (rows + ROWS - 1) / ROWS;
@@ -412,6 +443,8 @@ static void gemm(const gen_wino *o, const float *v, float *m, int rows, int plan
                 a.v = vp + (c / LANES) * stride + row * LANES;
                 a.m = mp + first * stride + row * LANES;
                 micro_kernels[count - 1][vectors - 1](&a);
+                if (soon)
+                    fetch(soon);
                 a.next += (int64_t)a.lines * chunks * 64;
                 row += count;
             }

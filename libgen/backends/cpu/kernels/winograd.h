@@ -51,13 +51,26 @@ typedef struct gen_wino_range {
     int first, from, to;
 } gen_wino_range;
 
+#define GEN_WINO_MOST_ROWS 64 /* of a block whose input is fetched ahead */
+
+/* Input that the next block will read, to be fetched meanwhile: runs of cache lines. */
+typedef struct gen_wino_soon {
+    const char *run[GEN_WINO_MOST_ROWS * 4];
+    int runs, lines; /* lines of a run */
+    int at, line;    /* the next one */
+    int step;        /* lines in one go */
+} gen_wino_soon;
+
 typedef struct gen_wino_isa {
     int lanes; /* 0: this build has no kernel */
     /* Fills the columns of panel `panel` for channels c0 <= c < c1. w [k][c][3][3]. */
     void (*weights)(const gen_wino *o, const float *w, float *u, int panel, int c0, int c1);
     /* Channels from vector q0 to vector q1. */
     void (*input)(const gen_wino *o, const float *x, float *v, gen_wino_range t, int q0, int q1);
-    void (*gemm)(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1);
+    /* Panels p0 <= p < p1 of one plane; between calls of the micro-kernel, some of `soon`
+     * (which may be NULL). */
+    void (*gemm)(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1,
+                 gen_wino_soon *soon);
     void (*output)(const gen_wino *o, const float *m, const float *r, float *y, gen_wino_range t,
                    int q0, int q1);
 } gen_wino_isa;
