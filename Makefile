@@ -185,10 +185,12 @@ CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
 # Test programs (cmocka), one a line; each links everything.
 TESTS := \
     tests/check_ops.c \
+    tests/golden/dgmr.c \
     tests/golden/layers.c \
-    tests/unit/backend.c \
     tests/golden/ops.c \
+    tests/unit/backend.c \
     tests/unit/base.c \
+    tests/unit/dgmr.c \
     tests/unit/file.c \
     tests/unit/import.c \
     tests/unit/nn.c \

@@ -1,12 +1,313 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs DGMR's generator for a nowcast, on any grid and for any number of lead times.
+ *
+ * Three plans. The conditioning stack does not know the noise: it runs once, and its plan is gone
+ * before the others take memory. Latent stack and sampler run once a member. The sampler carries
+ * its states, so that it can run a few lead times at a time: as many as fit the memory budget.
+ *
+ * The grid is padded with dry cells at its south and east edge to multiples of 32; rain is clamped
+ * at 0 on the way in and out.
+ */
 #include "weather/dgmr_run.h"
 
-#include "libgen/base/fail.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libgen/plan.h>
+#include <libgen/random.h>
+
+#include "libgen/base/alloc.h"
+#include "weather/dgmr.h"
+
+#define BUDGET ((uint64_t)4 << 30) /* bytes, where the caller names none */
+
+enum { RAIN, LAST, SAMPLER_OUTPUTS = 1 + GEN_DGMR_LEVELS }; /* of the sampler's plan */
+
+struct run {
+    const gen_nowcast_options *o;
+    const gen_dgmr_config *c;
+    int64_t height, width; /* of the caller's grid */
+    int64_t padded_h, padded_w;
+    int64_t chunk; /* lead times the sampler's plan computes at a time */
+    gen_backend *backend;
+    gen_plan *latent, *sampler;
+    float *state[GEN_DGMR_LEVELS]; /* the conditioning stack's */
+    float *rain;                   /* [lead_steps,height,width], one member */
+};
+
+static const char *const state_name[GEN_DGMR_LEVELS] = { "state1", "state2", "state3", "state4" };
+
+static gen_shape state_shape(const struct run *r, int level)
+{
+    int64_t cells = 2 << level; /* of the padded grid along a side of one of the state's */
+    return GEN_SHAPE(1, r->padded_h / cells, r->padded_w / cells,
+                     gen_dgmr_state_width(r->c, level));
+}
+
+/* Progress of one plan's run as a share of the whole nowcast. */
+struct share {
+    const gen_progress *whole;
+    double from, size, total; /* in members */
+};
+
+static int report_share(void *cookie, const char *what, double done, double total)
+{
+    (void)what;
+    const struct share *s = cookie;
+    double here = s->from + (total > 0 ? s->size * done / total : 0);
+    return s->whole->fn ? s->whole->fn(s->whole->cookie, "members", here, s->total) : 0;
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+static gen_plan_options plan_options(const struct run *r)
+{
+    return (gen_plan_options){
+        .precision = (gen_dtype)r->o->precision,
+        .memory_budget = r->o->memory_budget ? r->o->memory_budget : BUDGET,
+    };
+}
+
+static gen_status plan_conditioning(const struct run *r, gen_plan **out)
+{
+    const gen_plan_options options = plan_options(r);
+    gen_net net = { 0 };
+    gen_node *state[GEN_DGMR_LEVELS];
+    GEN_TRY(gen_graph_create(&net.g));
+    gen_node *frames = gen_input(net.g, "frames", GEN_F32,
+                                 GEN_SHAPE(1, r->c->frames, r->padded_h, r->padded_w, 1));
+    gen_dgmr_conditioning(&net, r->c, frames, state);
+    gen_status status = gen_graph_status(net.g);
+    if (!status)
+        status = gen_plan_create(out, net.g, state, GEN_DGMR_LEVELS, r->o->model->params,
+                                 r->backend, &options);
+    gen_net_free(&net);
+    gen_graph_free(&net.g);
+    return status;
+}
+
+static gen_status plan_latent(const struct run *r, gen_plan **out)
+{
+    const gen_plan_options options = plan_options(r);
+    gen_net net = { 0 };
+    GEN_TRY(gen_graph_create(&net.g));
+    gen_node *z = gen_input(net.g, "z", GEN_F32,
+                            GEN_SHAPE(1, r->padded_h / 32, r->padded_w / 32, r->c->z_channels));
+    gen_node *latent = gen_dgmr_latent(&net, r->c, z);
+    gen_status status = gen_graph_status(net.g);
+    if (!status)
+        status = gen_plan_create(out, net.g, &latent, 1, r->o->model->params, r->backend, &options);
+    gen_net_free(&net);
+    gen_graph_free(&net.g);
+    return status;
+}
+
+/* What the latent stack's plan leaves. Never 0, which would be no limit. */
+static uint64_t sampler_budget(const struct run *r)
+{
+    uint64_t budget = plan_options(r).memory_budget;
+    uint64_t taken = gen_plan_describe(r->latent).slab_bytes;
+    return budget > taken ? budget - taken : 1;
+}
+
+/* For `steps` lead times at a time. What changes rarely depends on that: all at once, the states
+ * (the conditioning stack's, for every member); a few at a time, the latent (for a member). */
+static gen_status plan_sampler(const struct run *r, int64_t steps, bool estimate, gen_plan **out)
+{
+    static const char *const states[] = { "state1", "state2", "state3", "state4", NULL };
+    static const char *const latents[] = { "latent", NULL };
+    bool whole = steps >= r->o->lead_steps;
+    gen_plan_options options = plan_options(r);
+    options.memory_budget = estimate ? 0 : sampler_budget(r);
+    options.estimate_only = estimate;
+    options.slow = whole ? states : latents;
+
+    gen_net net = { 0 };
+    gen_node *state[GEN_DGMR_LEVELS], *output[SAMPLER_OUTPUTS];
+    GEN_TRY(gen_graph_create(&net.g));
+    for (int i = 0; i < GEN_DGMR_LEVELS; i++)
+        state[i] = gen_input(net.g, state_name[i], GEN_F32, state_shape(r, i + 1));
+    gen_node *latent =
+        gen_input(net.g, "latent", GEN_F32,
+                  GEN_SHAPE(1, r->padded_h / 32, r->padded_w / 32, gen_dgmr_latent_width(r->c)));
+    output[RAIN] = gen_dgmr_sampler(&net, r->c, latent, state, steps, whole ? NULL : output + LAST);
+    gen_status status = gen_graph_status(net.g);
+    if (!status)
+        status = gen_plan_create(out, net.g, output, whole ? 1 : SAMPLER_OUTPUTS,
+                                 r->o->model->params, r->backend, &options);
+    gen_net_free(&net);
+    gen_graph_free(&net.g);
+    return status;
+}
+
+/* The most lead times at a time, not above `most`, of which at most 1/16 are computed in vain in
+ * the last turn. */
+static int64_t even_chunk(int64_t steps, int64_t most)
+{
+    int64_t t = most < steps ? most : steps;
+    while (t > 1 && ((steps + t - 1) / t * t - steps) * 16 > steps)
+        t--;
+    return t;
+}
+
+/* All lead times at a time when they fit; else as many as the slab's size, which grows with their
+ * number, lets expect, and fewer while that is too much. */
+static gen_status choose_chunk(struct run *r)
+{
+    int64_t steps = r->o->lead_steps;
+    r->chunk = steps;
+    gen_status status = plan_sampler(r, r->chunk, false, &r->sampler);
+    while (status == GEN_ENOMEM && r->chunk > 1) {
+        gen_plan *trial = NULL;
+        GEN_TRY(plan_sampler(r, r->chunk, true, &trial));
+        double bytes = (double)gen_plan_describe(trial).slab_bytes;
+        gen_plan_free(&trial);
+        double share = (double)sampler_budget(r) / (bytes > 1 ? bytes : 1);
+        int64_t fewer = share < 1 ? (int64_t)((double)r->chunk * share) : r->chunk;
+        if (fewer >= r->chunk)
+            fewer = r->chunk - 1;
+        r->chunk = even_chunk(steps, fewer > 1 ? fewer : 1);
+        gen_log(GEN_LOG_INFO, "sampler: %lld of %lld lead times at a time", (long long)r->chunk,
+                (long long)steps);
+        status = plan_sampler(r, r->chunk, false, &r->sampler);
+    }
+    return status;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* frames [F,height,width] onto the padded grid, and the states that follow from them. */
+static gen_status run_conditioning(struct run *r, const float *frames)
+{
+    gen_plan *plan = NULL;
+    gen_status status = plan_conditioning(r, &plan);
+    if (status)
+        return status;
+    float *to = gen_plan_input(plan, "frames").data;
+    memset(to, 0, (size_t)(r->c->frames * r->padded_h * r->padded_w) * sizeof *to);
+    for (int64_t y = 0; y < r->c->frames * r->height; y++) {
+        float *row = to + (y / r->height * r->padded_h + y % r->height) * r->padded_w;
+        for (int64_t x = 0; x < r->width; x++)
+            row[x] = fmaxf(frames[y * r->width + x], 0);
+    }
+    struct share share = { .whole = &r->o->progress, .total = (double)r->o->members };
+    GEN_GOTO(gen_plan_run(plan, &(gen_progress){ report_share, &share }));
+    for (int i = 0; i < GEN_DGMR_LEVELS; i++) {
+        gen_tensor state = gen_plan_output(plan, i);
+        GEN_GOTO(gen_alloc_raw((void **)&r->state[i], gen_tensor_bytes(&state), 1, "states"));
+        memcpy(r->state[i], state.data, gen_tensor_bytes(&state));
+    }
+done:
+    gen_plan_free(&plan);
+    return status;
+}
+
+/* The latent tensor of a member, from (seed, member) alone. */
+static gen_status run_latent(struct run *r, int64_t member)
+{
+    char name[48];
+    snprintf(name, sizeof name, "dgmr/member%lld/z", (long long)member);
+    gen_tensor z = gen_plan_input(r->latent, "z");
+    gen_random_normal(z.data, gen_shape_count(z.shape), r->o->seed, gen_stream(name), 0);
+    GEN_TRY(gen_plan_run(r->latent, NULL));
+    gen_tensor from = gen_plan_output(r->latent, 0);
+    memcpy(gen_plan_input(r->sampler, "latent").data, from.data, gen_tensor_bytes(&from));
+    return GEN_OK;
+}
+
+/* The plan's rain [1,chunk,H,W,1] from lead time `first` on, cropped and clamped, into the member.
+ */
+static gen_status take_rain(struct run *r, int64_t member, int64_t first, int64_t count)
+{
+    const float *from = gen_plan_output(r->sampler, RAIN).data;
+    bool finite = true;
+    for (int64_t y = 0; y < count * r->height; y++) {
+        const float *row = from + (y / r->height * r->padded_h + y % r->height) * r->padded_w;
+        float *to = r->rain + (first * r->height + y) * r->width;
+        for (int64_t x = 0; x < r->width; x++) {
+            finite &= isfinite(row[x]) != 0;
+            to[x] = row[x] > 0 ? row[x] : 0;
+        }
+    }
+    if (!finite)
+        return gen_fail(GEN_ENUMERIC,
+                        "member %lld has values that are not finite in lead times %lld "
+                        "to %lld",
+                        (long long)member, (long long)first + 1, (long long)(first + count));
+    return GEN_OK;
+}
+
+static gen_status run_member(struct run *r, int64_t member)
+{
+    int64_t steps = r->o->lead_steps;
+    for (int i = 0; i < GEN_DGMR_LEVELS; i++) {
+        gen_tensor to = gen_plan_input(r->sampler, state_name[i]);
+        memcpy(to.data, r->state[i], gen_tensor_bytes(&to));
+    }
+    GEN_TRY(run_latent(r, member));
+    if (r->chunk < steps)
+        gen_plan_changed(r->sampler);
+    for (int64_t first = 0; first < steps; first += r->chunk) {
+        int64_t count = steps - first < r->chunk ? steps - first : r->chunk;
+        struct share share = { .whole = &r->o->progress,
+                               .from = (double)member + (double)first / (double)steps,
+                               .size = (double)count / (double)steps,
+                               .total = (double)r->o->members };
+        GEN_TRY(gen_plan_run(r->sampler, &(gen_progress){ report_share, &share }));
+        GEN_TRY(take_rain(r, member, first, count));
+        for (int i = 0; i < GEN_DGMR_LEVELS && first + count < steps; i++) {
+            gen_tensor last = gen_plan_output(r->sampler, LAST + i);
+            memcpy(gen_plan_input(r->sampler, state_name[i]).data, last.data,
+                   gen_tensor_bytes(&last));
+        }
+    }
+    return GEN_OK;
+}
+
+static gen_status check(const struct run *r)
+{
+    const gen_model *m = r->o->model;
+    if (!m || (m->arch != &gen_dgmr_arch && m->arch != &gen_dgmr_ocf_arch))
+        return gen_fail(GEN_EMODEL, "nowcast: the model is a '%s', expected '%s' or '%s'",
+                        m ? m->arch->name : "", gen_dgmr_arch.name, gen_dgmr_ocf_arch.name);
+    const gen_dgmr_config *c = m->config;
+    if (c->frames != 4)
+        return gen_fail(GEN_EMODEL, "nowcast: the model wants %lld frames of context, expected 4",
+                        (long long)c->frames);
+    return GEN_OK;
+}
 
 gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
                             const gen_nowcast_options *options, gen_nowcast_sink *sink,
                             void *cookie)
 {
-    (void)frames, (void)height, (void)width, (void)options, (void)sink, (void)cookie;
-    return gen_fail(GEN_EUNSUPPORTED, "nowcast: method dgmr is not in this build, use advection");
+    gen_status status;
+    struct run r = { .o = options, .height = height, .width = width };
+    GEN_TRY(check(&r));
+    r.c = options->model->config;
+    r.padded_h = (height + 31) / 32 * 32;
+    r.padded_w = (width + 31) / 32 * 32;
+    GEN_GOTO(gen_alloc_raw((void **)&r.rain, (uint64_t)(options->lead_steps * height * width),
+                           sizeof *r.rain, "nowcast: a member"));
+    GEN_GOTO(
+        gen_backend_open(&r.backend, options->device ? options->device : "cpu", options->threads));
+    GEN_GOTO(run_conditioning(&r, frames));
+    GEN_GOTO(plan_latent(&r, &r.latent));
+    GEN_GOTO(choose_chunk(&r));
+    for (int64_t member = 0; member < options->members; member++) {
+        GEN_GOTO(run_member(&r, member));
+        GEN_GOTO(sink(cookie, member, r.rain));
+        GEN_GOTO(gen_progress_report(&options->progress, "members", (double)(member + 1),
+                                     (double)options->members));
+    }
+done:
+    gen_plan_free(&r.sampler);
+    gen_plan_free(&r.latent);
+    gen_backend_close(&r.backend);
+    for (int i = 0; i < GEN_DGMR_LEVELS; i++)
+        gen_free(r.state[i]);
+    gen_free(r.rain);
+    return status;
 }

@@ -103,7 +103,7 @@ typedef struct gen_nowcast_options {
     const char *device;            /* NULL = "cpu" */
     int precision;                 /* gen_dtype: 0 = f32, GEN_BF16 */
     const struct gen_model *model; /* for DGMR; borrowed */
-    uint64_t memory_budget; /* bytes for the network's slab; 0 = what it takes, at most 6 GB */
+    uint64_t memory_budget; /* bytes for the network's slab; 0 = what it takes, at most 4 GB */
     gen_progress progress;
 } gen_nowcast_options;
 

@@ -71,31 +71,61 @@ static void check_values(const char *name, const float *found, int64_t n, int64_
     gen_tensor_free(&golden);
 }
 
-static void forward(const char *name, const gen_arch *arch, gen_dgmr_config c, struct size s,
-                    int64_t every)
+/* How a graph is evaluated: by the references of its ops in double, which proves the network; or by
+ * a plan, which proves rules and kernels on it. */
+enum how { REFERENCE, PLANNED };
+
+static float *evaluate(enum how how, gen_graph *g, gen_node *const out[], int n)
+{
+    return how == REFERENCE ? rule_reference(g, out, n) : rule_planned(g, out, n, NULL);
+}
+
+static void forward(enum how how, const char *name, const gen_arch *arch, gen_dgmr_config c,
+                    struct size s, int64_t every)
 {
     struct made m = make(arch, c, s, false);
-    float *rain = rule_reference(m.net.g, &m.rain, 1);
+    float *rain = evaluate(how, m.net.g, &m.rain, 1);
     check_values(name, rain, gen_shape_count(gen_node_shape(m.rain)), every);
     free(rain);
     unmake(&m);
 }
 
+static void quarter(enum how how)
+{
+    gen_dgmr_config c = config_of(&gen_dgmr_ocf_arch, 192, 96, 2);
+    forward(how, "dgmr_small", &gen_dgmr_ocf_arch, c, (struct size){ 2, 3, 64, 64 }, 7);
+    forward(how, "dgmr_small_wide", &gen_dgmr_ocf_arch, c, (struct size){ 1, 2, 64, 96 }, 5);
+}
+
 static void quarter_width(void **state)
 {
     (void)state;
-    gen_dgmr_config c = config_of(&gen_dgmr_ocf_arch, 192, 96, 2);
-    forward("dgmr_small", &gen_dgmr_ocf_arch, c, (struct size){ 2, 3, 64, 64 }, 7);
-    forward("dgmr_small_wide", &gen_dgmr_ocf_arch, c, (struct size){ 1, 2, 64, 96 }, 5);
+    quarter(REFERENCE);
 }
 
-/* The same by the width multiplier. */
+static void quarter_width_planned(void **state)
+{
+    (void)state;
+    quarter(PLANNED);
+}
+
+/* By the width multiplier. */
 static void quarter_width_of_the_paper(void **state)
 {
     (void)state;
     gen_dgmr_config c = config_of(&gen_dgmr_arch, 768, 384, 2);
     c.width = 0.25;
-    forward("dgmr_paper", &gen_dgmr_arch, c, (struct size){ 2, 2, 64, 96 }, 7);
+    const struct size s = { 2, 2, 64, 96 };
+    forward(REFERENCE, "dgmr_paper", &gen_dgmr_arch, c, s, 7);
+    forward(PLANNED, "dgmr_paper", &gen_dgmr_arch, c, s, 7);
+}
+
+static void full_width_planned(void **state)
+{
+    (void)state;
+    gen_dgmr_config c = config_of(&gen_dgmr_ocf_arch, 768, 384, 8);
+    forward(PLANNED, "dgmr_full_wide", &gen_dgmr_ocf_arch, c, (struct size){ 1, 2, 32, 64 }, 1);
+    forward(PLANNED, "dgmr_full", &gen_dgmr_ocf_arch, c, (struct size){ 1, 18, 64, 64 }, 11);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------- */
@@ -158,7 +188,7 @@ static void check_samples(const char *name, gen_node *const named[], gen_node *c
 enum { MOST = 400 };
 
 /* Gradient of sum(rain * dy) with respect to every parameter; in training also the states after. */
-static void gradients(const char *name, bool training)
+static void gradients(enum how how, const char *name, bool training)
 {
     char file[64];
     const struct size s = { 2, 3, 64, 96 };
@@ -187,7 +217,7 @@ static void gradients(const char *name, bool training)
             if (m.net.state[k] == state[i])
                 out[1 + n + i] = m.net.next[k];
 
-    float *found = rule_reference(g, out, 1 + n + (training ? n_state : 0));
+    float *found = evaluate(how, g, out, 1 + n + (training ? n_state : 0));
     int64_t count = gen_shape_count(gen_node_shape(m.rain)), total = count;
     snprintf(file, sizeof file, "dgmr_%s_out", name);
     check_values(file, found, count, 7);
@@ -205,22 +235,148 @@ static void gradients(const char *name, bool training)
 static void gradients_in_eval(void **state)
 {
     (void)state;
-    gradients("eval", false);
+    gradients(REFERENCE, "eval", false);
 }
 
 static void gradients_in_training(void **state)
 {
     (void)state;
-    gradients("train", true);
+    gradients(REFERENCE, "train", true);
+}
+
+static void gradients_in_eval_planned(void **state)
+{
+    (void)state;
+    gradients(PLANNED, "eval", false);
+}
+
+static void gradients_in_training_planned(void **state)
+{
+    (void)state;
+    gradients(PLANNED, "train", true);
+}
+
+/* ---- import ---------------------------------------------------------------------------------- */
+
+struct entry {
+    char theirs[128], ours[96];
+    gen_shape shape;
+};
+
+/* dgmr_ocf_names.txt: the entries of a checkpoint of the package, at the width of `gradients`. */
+static int read_names(struct entry *e, int most)
+{
+    int n = 0;
+    char line[512];
+    FILE *f = fopen("tests/golden/dgmr_ocf_names.txt", "r");
+    assert_non_null(f);
+    while (n < most && fgets(line, sizeof line, f)) {
+        int at = 0, used;
+        long long dim;
+        e[n] = (struct entry){ 0 };
+        assert_int_equal(sscanf(line, "%127s %95s%n", e[n].theirs, e[n].ours, &at), 2);
+        for (; sscanf(line + at, "%lld%n", &dim, &used) == 1; at += used)
+            e[n].shape.dim[e[n].shape.rank++] = dim;
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+/* A checkpoint as safetensors, values from `p` under their names; `spare` is put in front of the
+ * first entry's name when not NULL, to make a bad file. */
+static void write_checkpoint(const char *path, const struct entry *e, int n, const gen_params *p,
+                             const char *spare)
+{
+    char *header = calloc(1, 1 << 18);
+    size_t at = 0, offset = 0;
+    for (int i = 0; i < n; i++) {
+        size_t bytes = 4 * (size_t)gen_shape_count(e[i].shape);
+        at += (size_t)sprintf(header + at, "%c\"%s%s\":{\"dtype\":\"F32\",\"shape\":[",
+                              i ? ',' : '{', i == 0 && spare ? spare : "", e[i].theirs);
+        for (int k = 0; k < e[i].shape.rank; k++)
+            at +=
+                (size_t)sprintf(header + at, "%s%lld", k ? "," : "", (long long)e[i].shape.dim[k]);
+        at += (size_t)sprintf(header + at, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes);
+        offset += bytes;
+    }
+    header[at++] = '}';
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    uint64_t length = at;
+    for (int i = 0; i < 8; i++)
+        fputc((int)(length >> (8 * i) & 255), f);
+    fwrite(header, 1, at, f);
+    for (int i = 0; i < n; i++) {
+        size_t count = (size_t)gen_shape_count(e[i].shape);
+        gen_tensor t = gen_params_get(p, e[i].ours);
+        float *zero = calloc(count, sizeof *zero);
+        if (strcmp(e[i].ours, "-"))
+            assert_true(t.data && gen_shape_equal(t.shape, e[i].shape));
+        fwrite(t.data ? t.data : zero, sizeof *zero, count, f);
+        free(zero);
+    }
+    assert_int_equal(fclose(f), 0);
+    free(header);
+}
+
+/* Every entry of a real checkpoint finds its place, with its values, and widths are inferred. */
+static void names_of_openclimatefix(void **state)
+{
+    (void)state;
+    static struct entry entry[MOST];
+    const char *path = "build/tests/dgmr_ocf.safetensors";
+    int n = read_names(entry, MOST);
+    assert_int_equal(n, 346);
+    struct made m = make(&gen_dgmr_ocf_arch, config_of(&gen_dgmr_ocf_arch, 64, 32, 1),
+                         (struct size){ 1, 1, 32, 32 }, false);
+    gen_params *expected = rule_params(m.net.g);
+    write_checkpoint(path, entry, n, expected, NULL);
+    gen_model *model = NULL;
+    char *report = NULL;
+    assert_int_equal(gen_arch_register(&gen_dgmr_ocf_arch), GEN_OK);
+    if (gen_model_import(&model, path, NULL, &report))
+        fail_msg("%s", gen_last_error());
+    const gen_dgmr_config *c = model->config;
+    assert_ptr_equal(model->arch, &gen_dgmr_ocf_arch);
+    assert_int_equal(c->latent_channels, 64);
+    assert_int_equal(c->context_channels, 32);
+    assert_int_equal(c->z_channels, 1);
+    assert_int_equal(c->steps, 18);
+    assert_true(c->cond_width == 0.5 && c->width == 1);
+    assert_non_null(strstr(report, "sampler.g4.conv_1x1."));
+    assert_int_equal(gen_params_count(model->params), gen_params_count(expected));
+    for (int i = 0; i < gen_params_count(expected); i++) {
+        const char *name;
+        gen_tensor t = gen_params_at(expected, i, &name, NULL);
+        gen_tensor found = gen_params_get(model->params, name);
+        if (!found.data || memcmp(found.data, t.data, gen_tensor_bytes(&t)))
+            fail_msg("'%s' is not what the file holds", name);
+    }
+    gen_text_free(report);
+    gen_model_free(&model);
+
+    write_checkpoint(path, entry, n, expected, "x");
+    report = NULL;
+    assert_int_equal(gen_model_import(&model, path, &gen_dgmr_ocf_arch, &report), GEN_EMODEL);
+    gen_text_free(report);
+    gen_params_free(&expected);
+    unmake(&m);
+    remove(path);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quarter_width),
+        cmocka_unit_test(quarter_width_planned),
         cmocka_unit_test(quarter_width_of_the_paper),
+        cmocka_unit_test(full_width_planned),
         cmocka_unit_test(gradients_in_eval),
         cmocka_unit_test(gradients_in_training),
+        cmocka_unit_test(gradients_in_eval_planned),
+        cmocka_unit_test(gradients_in_training_planned),
+        cmocka_unit_test(names_of_openclimatefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

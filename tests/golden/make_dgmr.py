@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden files of DGMR's generator, from PyTorch and the PyPI package dgmr 1.4.4, in double.
 
-    python tests/golden/make_dgmr.py      (writes tests/golden/dgmr_*.npy)
+    python tests/golden/make_dgmr.py      (writes tests/golden/dgmr_*)
 
 Weights and inputs are by rule (rule.py, seed 0). openclimatefix draws one latent for the whole
 batch; here every sample has its own, so its drawing and its repetition are overridden. `Paper` is
@@ -180,11 +180,34 @@ def gradients(name, training):
             [rule.samples(state_value(states, k).detach()) for k in sorted(states)]))
 
 
+def file_names():
+    """dgmr_ocf_names.txt: every entry of a checkpoint at the width of `gradients`, under the prefixes
+    that saving their whole model as safetensors leaves (reference 6.1): name, our name ('-': not
+    used), shape."""
+    model = Generator(64, 32, 1, 3)
+    ours = {}
+    for layer, path in names().items():
+        ours.update({f"{path}.{a}": f"{layer}/{b}" for a, b in (
+            ("weight", "w"), ("parametrizations.weight.original", "w"), ("bias", "b"),
+            ("parametrizations.weight.0._u", "u"), ("parametrizations.weight.0._v", "v"))})
+    for layer, path in norms().items():
+        ours.update({f"{path}.{a}": f"{layer}/{b}" for a, b in (
+            ("weight", "gamma"), ("bias", "beta"), ("running_mean", "mean"), ("running_var", "var"))})
+    ours["latent.att_block.gamma"] = "latent/attention/gamma"
+    prefix = {"conditioning": "conditioning_stack", "latent": "generator.latent_stack",
+              "sampler": "generator.sampler"}
+    with open(os.path.join(HERE, "dgmr_ocf_names.txt"), "w") as f:
+        for name, value in model.state_dict().items():
+            part, rest = name.split(".", 1)
+            print(f"{prefix[part]}.{rest}", ours.get(name, "-"), *value.shape, file=f)
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(2)
     wanted = sys.argv[1:]
     run = lambda name, f, *a: f(name, *a) if not wanted or name in wanted else None
+    run("names", lambda name: file_names())
     run("small", forward, Generator, 192, 96, 2, (2, 3, 64, 64), 7)
     run("small_wide", forward, Generator, 192, 96, 2, (1, 2, 64, 96), 5)
     run("paper", forward, Paper, 192, 96, 2, (2, 2, 64, 96), 7)

@@ -165,6 +165,39 @@ static inline float *rule_reference(gen_graph *g, gen_node *const out[], int n)
     return all;
 }
 
+/* The same by a plan, in f32. */
+static inline float *rule_planned(gen_graph *g, gen_node *const out[], int n,
+                                  const gen_plan_options *options)
+{
+    int64_t total = 0;
+    gen_backend *backend = NULL;
+    gen_plan *plan = NULL;
+    gen_params *p = rule_params(g);
+    if (gen_backend_open(&backend, "cpu", 2) ||
+        gen_plan_create(&plan, g, out, n, p, backend, options))
+        fail_msg("%s", gen_last_error());
+    for (int i = 0; i < gen_graph_count(g); i++) {
+        gen_node *node = gen_graph_node(g, i);
+        float *to = node->op == &gen_op_input ? gen_plan_input(plan, node->name).data : NULL;
+        if (to)
+            rule_values(to, node->name, node->shape[0]);
+    }
+    if (gen_plan_run(plan, NULL))
+        fail_msg("%s", gen_last_error());
+    for (int i = 0; i < n; i++)
+        total += gen_shape_count(gen_node_shape(out[i]));
+    float *all = calloc((size_t)total, sizeof *all);
+    for (int64_t i = 0, at = 0; i < n; i++) {
+        gen_tensor t = gen_plan_output(plan, (int)i);
+        memcpy(all + at, t.data, gen_tensor_bytes(&t));
+        at += gen_shape_count(t.shape);
+    }
+    gen_plan_free(&plan);
+    gen_backend_close(&backend);
+    gen_params_free(&p);
+    return all;
+}
+
 /* tests/golden/<name>.npy, read from the folder of the sources. */
 static inline gen_tensor rule_golden(const char *name)
 {
