@@ -127,6 +127,8 @@ static void choose_cut(gen_conv_job *j)
     j->row_parts = 1;
     if (j->n_each == 1) {
         int64_t r = least(rest, rows_all * row / MIN_PIXELS);
+        while (r & (r - 1))
+            r &= r - 1; /* a power of two, as rest is: shares of equal size */
         if (line)
             r = most(r, (rows_all + LINE_ROWS - 1) / LINE_ROWS);
         if (f->phases > 1)
