@@ -173,6 +173,9 @@ CLI := \
     cli/arguments.c \
     cli/info.c \
     cli/main.c \
+    cli/model.c \
+    cli/model_run.c \
+    cli/networks.c \
     cli/terminal.c \
 
 CLI_WEATHER := \

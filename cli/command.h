@@ -77,6 +77,7 @@ int gen_run_canceled(void);
 
 /* The tables, one a file. */
 extern const gen_command gen_commands_info[];
+extern const gen_command gen_commands_model[];
 extern const gen_command gen_commands_nowcast[]; /* GEN_WITH_WEATHER */
 extern const gen_command gen_commands_radar[];
 

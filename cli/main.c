@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "cli/arguments.h"
+#include "cli/networks.h"
 #include "cli/terminal.h"
 #include "libgen/base/alloc.h"
 
 /* Every verb's table, in the order of `gen --help`. */
 static const gen_command *const tables[] = {
     gen_commands_info,
+    gen_commands_model,
 #ifdef GEN_WITH_WEATHER
     gen_commands_nowcast,
     gen_commands_radar,
@@ -148,6 +150,7 @@ static gen_status run_command(const gen_command *c, char *const *words, int n, g
         return GEN_OK;
     }
     gen_terminal_log(r->common.quiet, r->common.verbose);
+    GEN_TRY(gen_networks_register());
     r->progress = gen_terminal_progress(r->common.quiet);
     gen_status status = c->run(r);
     gen_terminal_progress_end();

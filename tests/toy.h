@@ -23,7 +23,8 @@ typedef struct toy_config {
 } toy_config;
 
 static const gen_option toy_options[] = {
-    { GEN_OPT_INT, "width", .offset = offsetof(toy_config, width), .preset = 6, .min = 1, .max = 64 },
+    { GEN_OPT_INT, "width", .offset = offsetof(toy_config, width), .preset = 6, .min = 1,
+      .max = 64 },
     { GEN_OPT_FLAG, "folds", .offset = offsetof(toy_config, folds) },
     { GEN_OPT_REAL, "scale", .offset = offsetof(toy_config, scale), .preset = 1, .min = 0,
       .max = 10 },

@@ -33,8 +33,8 @@ struct gen_import {
 };
 
 /* A checkpoint may hold the same network inside wrappers; the plain name comes first. */
-static const char *const prefixes[] = { "",         "generator.",      "module.",
-                                        "model.",   "model.generator.", "module.generator.",
+static const char *const prefixes[] = { "",          "generator.",       "module.",
+                                        "model.",    "model.generator.", "module.generator.",
                                         "_orig_mod." };
 
 /* ---- foreign names -------------------------------------------------------------------------- */
@@ -325,7 +325,8 @@ done:
 }
 
 /* Our u and v for a weight that has none, because it was folded. */
-static gen_status add_vectors(gen_import *im, const struct matrix *m, const char *from, int ku, int kv)
+static gen_status add_vectors(gen_import *im, const struct matrix *m, const char *from, int ku,
+                              int kv)
 {
     const char *name;
     float *u, *v;
@@ -352,7 +353,8 @@ static gen_status fold(gen_import *im, const struct matrix *m, int iu, int iv)
     double *a = NULL, *b = NULL, sigma = 0;
     const int64_t row = m->inputs * m->inner;
     const gen_file_tensor *tu = &im->file->tensor[iu], *tv = &im->file->tensor[iv];
-    if (gen_file_tensor_count(tu) != (uint64_t)m->rows || gen_file_tensor_count(tv) != (uint64_t)row)
+    if (gen_file_tensor_count(tu) != (uint64_t)m->rows ||
+        gen_file_tensor_count(tv) != (uint64_t)row)
         return gen_text_list(&im->problems, "'%s' does not fit its weight", tu->name);
     GEN_GOTO(GEN_ALLOC(&u, m->rows, "spectral norm"));
     GEN_GOTO(GEN_ALLOC(&v, row, "spectral norm"));
@@ -410,7 +412,7 @@ static gen_status import_weight(gen_import *im, const char *from, const char *to
                                 const int64_t *permute)
 {
     int index[3], k = our_index(im, to, "w"), ku = our_index(im, to, "u"),
-        kv = our_index(im, to, "v");
+                  kv = our_index(im, to, "v");
     const char *name;
     struct matrix m;
     float *u, *v;
@@ -439,7 +441,8 @@ static gen_status import_weight(gen_import *im, const char *from, const char *to
     return permute_inputs(&(struct matrix){ v, 1, m.inputs, m.inner }, permute);
 }
 
-gen_status gen_import_layer(gen_import *im, const char *from, const char *to, const int64_t *permute)
+gen_status gen_import_layer(gen_import *im, const char *from, const char *to,
+                            const int64_t *permute)
 {
     GEN_TRY(build(im));
     if (our_index(im, to, "w") < 0)
@@ -454,8 +457,7 @@ static bool has_prefix(const char *name, const char *prefix)
 {
     for (int p = 0; p < GEN_LEN(prefixes); p++) {
         size_t n = strlen(prefixes[p]);
-        if (strncmp(name, prefixes[p], n) == 0 &&
-            strncmp(name + n, prefix, strlen(prefix)) == 0)
+        if (strncmp(name, prefixes[p], n) == 0 && strncmp(name + n, prefix, strlen(prefix)) == 0)
             return true;
     }
     return false;
@@ -518,11 +520,23 @@ static gen_status close_account(gen_import *im)
 
 /* ---- the import ----------------------------------------------------------------------------- */
 
+static const gen_arch *recognised(const gen_import *im)
+{
+    for (int i = 0; i < gen_arch_count(); i++)
+        if (gen_arch_at(i)->recognises && gen_arch_at(i)->recognises(im))
+            return gen_arch_at(i);
+    return NULL;
+}
+
+const gen_arch *gen_recognise(struct gen_tensor_file *f)
+{
+    return recognised(&(gen_import){ .file = f });
+}
+
 static gen_status choose_arch(gen_import *im, const gen_arch *arch)
 {
-    for (int i = 0; !arch && i < gen_arch_count(); i++)
-        if (gen_arch_at(i)->recognises && gen_arch_at(i)->recognises(im))
-            arch = gen_arch_at(i);
+    if (!arch)
+        arch = recognised(im);
     if (!arch)
         return gen_fail(GEN_EMODEL, "'%s': no known network has its %d tensors ('%s', ...)",
                         im->file->path, im->file->count,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Models in our own format: register of networks, load, create, save. Loading compares the file with
- * the network that its config describes before any memory is taken for values, and reads each tensor
- * straight into its place.
+ * Models in our own format: register of networks, load, create, save. Loading compares the file
+ * with the network that its config describes before any memory is taken for values, and reads each
+ * tensor straight into its place.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +100,8 @@ done:
     return status;
 }
 
-gen_status gen_model_create(gen_model **out, const gen_arch *arch, const void *config, uint64_t seed)
+gen_status gen_model_create(gen_model **out, const gen_arch *arch, const void *config,
+                            uint64_t seed)
 {
     gen_status status;
     gen_model *m = NULL;
@@ -212,7 +213,7 @@ static gen_status read_description(gen_model **out, const gen_tensor_file *f)
     GEN_GOTO(gen_metadata_read(f->metadata, &json, &name));
     if (!name)
         GEN_GOTO(gen_fail(GEN_EMODEL, "it does not say which network it is (no libgen.arch): a "
-                          "foreign file, for `gen model convert`"));
+                                      "foreign file, for `gen model convert`"));
     GEN_GOTO(find_arch(name, &arch));
     if (!gen_json_get(json, "libgen.config"))
         GEN_GOTO(gen_fail(GEN_EMODEL, "it has no libgen.config"));
@@ -358,7 +359,8 @@ gen_status gen_model_save(const gen_model *m, const char *path, gen_dtype dtype,
     char *metadata = NULL;
     int n = gen_params_count(m->params);
     if (dtype != GEN_F32 && dtype != GEN_BF16)
-        return gen_fail(GEN_EINVAL, "models are saved in f32 or bf16, not %s", gen_dtype_name(dtype));
+        return gen_fail(GEN_EINVAL, "models are saved in f32 or bf16, not %s",
+                        gen_dtype_name(dtype));
     GEN_TRY(GEN_ALLOC(&tensor, n, "model"));
     for (int i = 0; i < n; i++) {
         tensor[i].value = gen_params_at(m->params, i, &tensor[i].name, NULL);

@@ -48,6 +48,10 @@ GEN_API gen_status gen_text_list(gen_text *t, const char *format, ...)
 /* EMODEL with the list: "path: what: a; b; ... and 12 more". */
 GEN_API gen_status gen_text_fail(const gen_text *t, const char *path, const char *what);
 
+/* The network whose importer recognises the names of a foreign file, or NULL. */
+struct gen_tensor_file;
+GEN_API const gen_arch *gen_recognise(struct gen_tensor_file *f);
+
 /* Reads "libgen.arch" from a file's metadata (JSON text); NULL when it is not one of ours. The text
  * is in `json`, which the caller frees. */
 GEN_API gen_status gen_metadata_read(const char *metadata, gen_json **json, const char **arch);

@@ -10,11 +10,11 @@
 
 #include "libgen/model/tensor_file.h"
 
-#define MAX_STEPS (1 << 23)            /* a state dict of 854 tensors takes 50 000 */
-#define MAX_STACK (1 << 20)            /* values on the stack */
-#define MAX_MARKS 1000                 /* nesting of containers being built */
+#define MAX_STEPS (1 << 23)             /* a state dict of 854 tensors takes 50 000 */
+#define MAX_STACK (1 << 20)             /* values on the stack */
+#define MAX_MARKS 1000                  /* nesting of containers being built */
 #define MAX_BYTES ((uint64_t)256 << 20) /* of all values together */
-#define MAX_TEXT ((uint64_t)64 << 20)  /* of one string */
+#define MAX_TEXT ((uint64_t)64 << 20)   /* of one string */
 #define WINDOW 65536u
 
 enum global {
@@ -218,8 +218,8 @@ static gen_status pop_mark(struct machine *m, value ***item, uint64_t *n)
 
 static const char *kind_name(const value *v)
 {
-    static const char *const names[] = { "None",  "a bool", "an int", "an int", "a float",
-                                         "text",  "bytes",  "a tuple", "a list", "a dict",
+    static const char *const names[] = { "None",     "a bool",    "an int",   "an int",   "a float",
+                                         "text",     "bytes",     "a tuple",  "a list",   "a dict",
                                          "a global", "a storage", "a tensor", "an object" };
     return names[v->kind];
 }
@@ -227,8 +227,8 @@ static const char *kind_name(const value *v)
 static gen_status append(struct machine *m, value *list, value *const *item, uint64_t n)
 {
     if (list->length + n > list->capacity) {
-        uint64_t capacity = list->capacity * 2 > list->length + n ? list->capacity * 2
-                                                                  : list->length + n;
+        uint64_t capacity =
+            list->capacity * 2 > list->length + n ? list->capacity * 2 : list->length + n;
         void *p;
         GEN_TRY(get_memory(m, capacity * sizeof *item, &p));
         if (list->length)
@@ -348,7 +348,8 @@ static gen_status persistent(struct machine *m)
         !gen_pickle_is_text(id->item[0], "storage") || id->item[1]->kind != GEN_PICKLE_GLOBAL ||
         allowed[id->item[1]->what].what != STORAGE || id->item[2]->kind != GEN_PICKLE_TEXT ||
         id->item[4]->kind != GEN_PICKLE_INT || id->item[4]->i < 0)
-        return gen_fail(GEN_EMODEL, "the pickle refers to something that is not a tensor's storage");
+        return gen_fail(GEN_EMODEL,
+                        "the pickle refers to something that is not a tensor's storage");
     if (id->length == 6 && id->item[5]->kind != GEN_PICKLE_NONE)
         return gen_fail(GEN_EMODEL, "the pickle holds a view of a storage (PyTorch before 0.4)");
     GEN_TRY(push_new(m, GEN_PICKLE_STORAGE, &v));
@@ -656,8 +657,8 @@ static gen_status step_machine(struct machine *m, unsigned char op, bool *known)
     switch (op) {
     case 0x80:
         GEN_TRY(take_number(m, 1, &n));
-        return n <= 5 ? GEN_OK : gen_fail(GEN_EMODEL, "pickle protocol %d, at most 5 is known",
-                                          (int)n);
+        return n <= 5 ? GEN_OK
+                      : gen_fail(GEN_EMODEL, "pickle protocol %d, at most 5 is known", (int)n);
     case 0x95: /* FRAME: a hint for buffering */
         return take_number(m, 8, &n);
     case '(':

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading and writing safetensors. Every field of a header is checked before it is used: the length
- * against the file, types, shapes (their product may overflow), offsets (in range, the size that the
- * shape asks for, no overlap, no gap, the whole file).
+ * against the file, types, shapes (their product may overflow), offsets (in range, the size that
+ * the shape asks for, no overlap, no gap, the whole file).
  */
 #include "libgen/model/safetensors.h"
 
@@ -77,8 +77,9 @@ static gen_status read_tensor(const gen_json *object, uint64_t size, gen_file_te
         return gen_fail(GEN_EMODEL, "shape %s has more elements than can be counted",
                         gen_shape_text(t->shape, text));
     if (range->begin > range->end || range->end > size)
-        return gen_fail(GEN_EMODEL, "bytes %" PRIu64 " to %" PRIu64 " are not in the %" PRIu64
-                        " bytes of data", range->begin, range->end, size);
+        return gen_fail(GEN_EMODEL,
+                        "bytes %" PRIu64 " to %" PRIu64 " are not in the %" PRIu64 " bytes of data",
+                        range->begin, range->end, size);
     uint64_t bytes = range->end - range->begin;
     if (bytes / t->item != count || bytes % t->item)
         return gen_fail(GEN_EMODEL, "shape %s of %s does not fit %" PRIu64 " bytes",
@@ -187,8 +188,9 @@ gen_status gen_safetensors_open(gen_tensor_file *f)
         return gen_fail(GEN_EMODEL, "the header claims %" PRIu64 " bytes, the file has %" PRIu64, n,
                         f->size);
     if (n > MAX_HEADER)
-        return gen_fail(GEN_EMODEL, "the header has %" PRIu64 " bytes, at most %" PRIu64
-                        " are accepted", n, MAX_HEADER);
+        return gen_fail(GEN_EMODEL,
+                        "the header has %" PRIu64 " bytes, at most %" PRIu64 " are accepted", n,
+                        MAX_HEADER);
     GEN_GOTO(gen_alloc_raw((void **)&text, n, 1, "model header"));
     GEN_GOTO(gen_read_at(f->fd, 8, text, n));
     GEN_GOTO(gen_json_parse(&header, text, n, MAX_HEADER));

@@ -25,7 +25,7 @@ typedef struct gen_safetensor {
 /* Writes beside, synced, renamed; EEXIST without force. tensor[] is put in the order of the file:
  * wide types first, so that everything is aligned, then by name. `metadata` is the text of a JSON
  * object of strings. The same arguments give the same bytes. */
-GEN_API gen_status gen_safetensors_write(const char *path, bool force, gen_safetensor *tensor, int n,
-                                         const char *metadata);
+GEN_API gen_status gen_safetensors_write(const char *path, bool force, gen_safetensor *tensor,
+                                         int n, const char *metadata);
 
 #endif

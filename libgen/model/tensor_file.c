@@ -23,10 +23,10 @@ static const struct dtype_name {
     int dtype;
     uint32_t item;
 } dtype_names[] = {
-    { "F32", GEN_F32, 4 },   { "F64", GEN_F64, 8 },  { "F16", GEN_F16, 2 }, { "BF16", GEN_BF16, 2 },
-    { "I64", GEN_I64, 8 },   { "I32", GEN_I32, 4 },  { "U8", GEN_U8, 1 },   { "BOOL", GEN_U8, 1 },
-    { "I16", -1, 2 },        { "I8", -1, 1 },        { "U16", -1, 2 },      { "U32", -1, 4 },
-    { "U64", -1, 8 },        { "F8_E4M3", -1, 1 },   { "F8_E5M2", -1, 1 },  { "C64", -1, 8 },
+    { "F32", GEN_F32, 4 }, { "F64", GEN_F64, 8 }, { "F16", GEN_F16, 2 }, { "BF16", GEN_BF16, 2 },
+    { "I64", GEN_I64, 8 }, { "I32", GEN_I32, 4 }, { "U8", GEN_U8, 1 },   { "BOOL", GEN_U8, 1 },
+    { "I16", -1, 2 },      { "I8", -1, 1 },       { "U16", -1, 2 },      { "U32", -1, 4 },
+    { "U64", -1, 8 },      { "F8_E4M3", -1, 1 },  { "F8_E5M2", -1, 1 },  { "C64", -1, 8 },
 };
 
 bool gen_file_dtype(gen_file_tensor *t, const char *name)
@@ -43,7 +43,8 @@ bool gen_file_dtype(gen_file_tensor *t, const char *name)
 
 const char *gen_file_format_name(gen_file_format f)
 {
-    static const char *const names[] = { "safetensors", "PyTorch zip", "PyTorch stream (before 1.6)" };
+    static const char *const names[] = { "safetensors", "PyTorch zip",
+                                         "PyTorch stream (before 1.6)" };
     return names[f];
 }
 
@@ -101,8 +102,11 @@ static bool is_text(const char *s)
 {
     const unsigned char *p = (const unsigned char *)s;
     while (*p) {
-        int more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : (*p & 0xf0) == 0xe0 ? 2
-                   : *p >= 0xf0 && *p < 0xf5 ? 3 : -1;
+        int more = *p < 0x80                 ? 0
+                   : *p >= 0xc2 && *p < 0xe0 ? 1
+                   : (*p & 0xf0) == 0xe0     ? 2
+                   : *p >= 0xf0 && *p < 0xf5 ? 3
+                                             : -1;
         if (more < 0 || *p < 32 || *p == 127)
             return false;
         for (p++; more > 0; more--, p++)
@@ -213,8 +217,8 @@ gen_status gen_tensor_file_read_raw(const gen_tensor_file *f, int i, void *out)
     uint64_t count = gen_file_tensor_count(t);
     if (!count)
         return GEN_OK;
-    gen_status status = t->dense ? read_bytes(f, t, 0, out, count * t->item)
-                                 : read_strided(f, t, out);
+    gen_status status =
+        t->dense ? read_bytes(f, t, 0, out, count * t->item) : read_strided(f, t, out);
     if (status != GEN_OK)
         return gen_fail_in(status, "'%s', tensor '%s'", f->path, t->name);
     return GEN_OK;

@@ -23,26 +23,26 @@ typedef enum gen_file_format {
 
 typedef struct gen_file_tensor {
     const char *name;
-    const char *dtype_text; /* as in safetensors: "F32", "BF16", "BOOL" */
-    int dtype;              /* gen_dtype, or -1: values cannot be read */
-    uint32_t item;          /* bytes of one element */
-    bool dense;             /* row-major without gaps */
-    gen_shape shape;        /* a dimension may be 0: no values */
+    const char *dtype_text;       /* as in safetensors: "F32", "BF16", "BOOL" */
+    int dtype;                    /* gen_dtype, or -1: values cannot be read */
+    uint32_t item;                /* bytes of one element */
+    bool dense;                   /* row-major without gaps */
+    gen_shape shape;              /* a dimension may be 0: no values */
     int64_t stride[GEN_MAX_RANK]; /* in elements, each >= 0 */
-    uint64_t offset;        /* of element 0: from the start of the file, or of the zip entry */
-    int64_t entry;          /* index in the zip, -1 elsewhere */
+    uint64_t offset; /* of element 0: from the start of the file, or of the zip entry */
+    int64_t entry;   /* index in the zip, -1 elsewhere */
 } gen_file_tensor;
 
 typedef struct gen_tensor_file {
     gen_file_format format;
     char *path;
     int fd;
-    void *zip;              /* zip_t, or NULL */
-    uint64_t size;          /* of the file, bytes */
+    void *zip;               /* zip_t, or NULL */
+    uint64_t size;           /* of the file, bytes */
     gen_file_tensor *tensor; /* [count], sorted by name, in the arena */
     int count;
-    const char *metadata;   /* JSON text of __metadata__, "{}" when none */
-    const char *note;       /* what was passed over in the file, or NULL */
+    const char *metadata; /* JSON text of __metadata__, "{}" when none */
+    const char *note;     /* what was passed over in the file, or NULL */
     gen_arena arena;
 } gen_tensor_file;
 

@@ -4,8 +4,8 @@
  *
  *     zip (since 1.6)  NAME/data.pkl, a pickle; NAME/data/KEY, the elements of each storage, stored
  *                      without compression; NAME/byteorder, "little"
- *     stream (before)  five pickles (magic number, protocol, system, object, keys); then for each key
- *                      8 bytes with the number of elements, and the elements
+ *     stream (before)  five pickles (magic number, protocol, system, object, keys); then for each
+ * key 8 bytes with the number of elements, and the elements
  *
  * The object is a state dict, or a dict that holds one ("state_dict", "model", ...). Tensors are
  * views of storages: offset and strides are checked against the storage, the storage against the
@@ -27,7 +27,7 @@
 
 /* Where the elements of a storage lie. */
 struct place {
-    int64_t entry;  /* of the zip, -1: the file */
+    int64_t entry; /* of the zip, -1: the file */
     uint64_t offset, count;
     uint32_t item;
 };
@@ -38,8 +38,7 @@ static uint64_t tensors_in(const gen_pickle_value *dict)
 {
     uint64_t n = 0;
     for (uint64_t i = 0; i + 1 < dict->length; i += 2)
-        n += dict->item[i]->kind == GEN_PICKLE_TEXT &&
-             dict->item[i + 1]->kind == GEN_PICKLE_TENSOR;
+        n += dict->item[i]->kind == GEN_PICKLE_TEXT && dict->item[i + 1]->kind == GEN_PICKLE_TENSOR;
     return n;
 }
 
@@ -127,8 +126,8 @@ static gen_status add_note(gen_tensor_file *f, const char *format, const char *n
     if (old > 1000)
         return GEN_OK;
     snprintf(line, sizeof line, format, gen_quote(name, q));
-    f->note = gen_arena_printf(&f->arena, "%s%s%s", f->note ? f->note : "", f->note ? ", " : "",
-                               line);
+    f->note =
+        gen_arena_printf(&f->arena, "%s%s%s", f->note ? f->note : "", f->note ? ", " : "", line);
     return f->note ? GEN_OK : GEN_ENOMEM;
 }
 
@@ -172,8 +171,8 @@ static gen_status collect(gen_tensor_file *f, const gen_pickle_value *dict, find
 
 struct archive {
     zip_t *zip;
-    char *prefix;      /* "NAME/" in the arena */
-    zip_file_t *open;  /* entry being read, so that pieces in order are one pass (and its CRC) */
+    char *prefix;     /* "NAME/" in the arena */
+    zip_file_t *open; /* entry being read, so that pieces in order are one pass (and its CRC) */
     int64_t index;
     uint64_t at, size;
 };
@@ -196,8 +195,10 @@ static gen_status locate(struct archive *a, const char *name, int64_t *index, ui
         return zip_problem(a, gen_quote(path, q));
     if (st.comp_method != ZIP_CM_STORE || st.encryption_method != ZIP_EM_NONE ||
         st.comp_size != st.size)
-        return gen_fail(GEN_EMODEL, "zip entry '%s' is compressed or encrypted; torch.save only "
-                        "stores", gen_quote(path, q));
+        return gen_fail(GEN_EMODEL,
+                        "zip entry '%s' is compressed or encrypted; torch.save only "
+                        "stores",
+                        gen_quote(path, q));
     *size = st.size;
     return GEN_OK;
 }
@@ -365,7 +366,8 @@ static gen_status stream_storage(void *context, const gen_pickle_value *storage,
 }
 
 /* Every storage that the pickle names, not yet found (entry -2). */
-static gen_status list_storages(gen_tensor_file *f, gen_map *places, const gen_pickle_value *storage)
+static gen_status list_storages(gen_tensor_file *f, gen_map *places,
+                                const gen_pickle_value *storage)
 {
     for (; storage; storage = storage->storage.next) {
         gen_file_tensor t;
@@ -403,8 +405,10 @@ static gen_status place_storages(gen_tensor_file *f, gen_map *places, const gen_
             count = count << 8 | b[k];
         at += 8;
         if (count != p->count || count > (f->size - at) / p->item)
-            return gen_fail(GEN_EMODEL, "storage '%s' has %llu elements, expected %llu, and %llu "
-                            "bytes are left", gen_quote(key, q), (unsigned long long)count,
+            return gen_fail(GEN_EMODEL,
+                            "storage '%s' has %llu elements, expected %llu, and %llu "
+                            "bytes are left",
+                            gen_quote(key, q), (unsigned long long)count,
                             (unsigned long long)p->count, (unsigned long long)(f->size - at));
         p->offset = at;
         p->entry = -1;

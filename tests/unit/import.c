@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Foreign model files: every layout that PyTorch has had gives the values that were written (files
- * and values by tests/golden/model_files.py; effective weights computed by PyTorch), DGMR's names are
- * those of the package dgmr 1.4.4, and files that lie or attack end in one sentence.
+ * and values by tests/golden/model_files.py; effective weights computed by PyTorch), DGMR's names
+ * are those of the package dgmr 1.4.4, and files that lie or attack end in one sentence.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -143,7 +143,8 @@ static void norm_is_folded_for_plain_layers(void **state)
     gen_tensor_file *expected;
     float want[30];
     assert_int_equal(gen_tensor_file_open(&expected, FOLDER "expected.safetensors"), GEN_OK);
-    assert_int_equal(gen_tensor_file_read(expected, gen_tensor_file_find(expected, "mix"), want), 0);
+    assert_int_equal(gen_tensor_file_read(expected, gen_tensor_file_find(expected, "mix"), want),
+                     0);
     gen_tensor_file_close(&expected);
     gen_model *m = import(FOLDER "new.safetensors", &toy_folding_arch, NULL);
     const float *w = values(m, "mix/w");
@@ -227,7 +228,7 @@ static void other_files_are_named(void **state)
 }
 
 static const char *const layouts[] = {
-    FOLDER "new.safetensors", FOLDER "whole.bin",  FOLDER "hook_stream.pth",
+    FOLDER "new.safetensors", FOLDER "whole.bin", FOLDER "hook_stream.pth",
     FOLDER "folded_bf16.pth", FOLDER "views.pth", FOLDER "bomb.pth",
 };
 
@@ -310,7 +311,8 @@ static void write_dgmr(const char *path, const char *list)
     used += (size_t)sprintf(header, "{\"__metadata__\":{\"format\":\"pt\"}");
     while (fgets(line, sizeof line, names)) {
         long d[5] = { 1, 1, 1, 1, 1 };
-        int rank = sscanf(line, "%199s %ld %ld %ld %ld %ld", name, d, d + 1, d + 2, d + 3, d + 4) - 1;
+        int rank =
+            sscanf(line, "%199s %ld %ld %ld %ld %ld", name, d, d + 1, d + 2, d + 3, d + 4) - 1;
         bool counter = strstr(name, "num_batches_tracked") != NULL;
         uint64_t bytes = counter ? 8 : (uint64_t)(d[0] * d[1] * d[2] * d[3] * d[4]) * 4;
         used += (size_t)sprintf(header + used, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", name,

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gen model info|convert|diff|new: model files as files. What runs a network is in model_run.c.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cli/networks.h"
+#include "libgen/base/json.h"
+#include "libgen/base/sha256.h"
+#include "libgen/model/network.h"
+#include "libgen/model/tensor_file.h"
+
+/* ---- info ----------------------------------------------------------------------------------- */
+
+/* What `info` says of a file; texts point into `metadata`, `config` and the file. */
+struct description {
+    gen_tensor_file *file;
+    gen_json *metadata, *config;
+    const char *arch;           /* as the file says, NULL: foreign */
+    const gen_arch *known;      /* the network of that name, or the one that recognises the names */
+    uint64_t elements, trained; /* trained 0: not known */
+};
+
+/* Parameters that are trained, as the network of the file's config counts them. */
+static gen_status count_trained(struct description *d)
+{
+    gen_status status;
+    gen_network n = { 0 };
+    void *config = NULL;
+    const char *text;
+    GEN_TRY(gen_json_string(d->metadata, "libgen.config", &text));
+    GEN_TRY(gen_json_parse(&d->config, text, strlen(text), UINT64_MAX));
+    GEN_GOTO(gen_alloc(&config, 1, d->known->config_size, "config"));
+    GEN_GOTO(gen_config_read(d->known, config, d->config));
+    GEN_GOTO(gen_network_build(&n, d->known, config, NULL, 0));
+    for (int i = 0; i < gen_graph_params(n.g); i++) {
+        const char *name;
+        bool trained;
+        gen_shape s = gen_network_param(&n, i, &name, &trained);
+        d->trained += trained ? (uint64_t)gen_shape_count(s) : 0;
+    }
+done:
+    gen_network_free(&n);
+    gen_free(config);
+    return status;
+}
+
+static void describe_free(struct description *d)
+{
+    gen_json_free(&d->metadata);
+    gen_json_free(&d->config);
+    gen_tensor_file_close(&d->file);
+}
+
+static gen_status describe(struct description *d, const char *path)
+{
+    *d = (struct description){ 0 };
+    GEN_TRY(gen_tensor_file_open(&d->file, path));
+    gen_status status = gen_metadata_read(d->file->metadata, &d->metadata, &d->arch);
+    if (status != GEN_OK) {
+        describe_free(d);
+        return gen_fail_in(GEN_EMODEL, "'%s'", path);
+    }
+    for (int i = 0; i < d->file->count; i++)
+        d->elements += gen_file_tensor_count(&d->file->tensor[i]);
+    d->known = d->arch ? gen_arch_find(d->arch) : gen_recognise(d->file);
+    if (d->arch && d->known && count_trained(d) != GEN_OK)
+        d->trained = 0; /* `check` and every use say what is wrong; info describes what it can */
+    return GEN_OK;
+}
+
+static void put_types(const gen_tensor_file *f, gen_json_writer *w)
+{
+    for (int i = 0; i < f->count; i++) {
+        const char *type = f->tensor[i].dtype_text;
+        int n = 0, before = 0;
+        for (int k = 0; k < f->count && !before; k++)
+            if (f->tensor[k].dtype_text == type) {
+                before = k < i;
+                n++;
+            }
+        if (before)
+            continue;
+        if (w)
+            gen_json_put_int(w, type, n);
+        else
+            printf(" %s x %d", type, n);
+    }
+}
+
+static gen_status print_json(const struct description *d)
+{
+    gen_json_writer w = { 0 };
+    char *text;
+    gen_json_open(&w, NULL, '{');
+    gen_json_put_string(&w, "file", d->file->path);
+    gen_json_put_string(&w, "format", gen_file_format_name(d->file->format));
+    gen_json_put_int(&w, "bytes", (int64_t)d->file->size);
+    gen_json_put_string(&w, "network", d->arch);
+    gen_json_put_string(&w, "recognised_as", d->arch || !d->known ? NULL : d->known->name);
+    gen_json_put_int(&w, "elements", (int64_t)d->elements);
+    if (d->trained)
+        gen_json_put_int(&w, "trained", (int64_t)d->trained);
+    gen_json_open(&w, "types", '{');
+    put_types(d->file, &w);
+    gen_json_close(&w, '}');
+    gen_json_put_raw(&w, "metadata", d->file->metadata);
+    gen_json_open(&w, "tensors", '[');
+    for (int i = 0; i < d->file->count; i++) {
+        const gen_file_tensor *t = &d->file->tensor[i];
+        gen_json_open(&w, NULL, '{');
+        gen_json_put_string(&w, "name", t->name);
+        gen_json_put_string(&w, "dtype", t->dtype_text);
+        gen_json_open(&w, "shape", '[');
+        for (int k = 0; k < t->shape.rank; k++)
+            gen_json_put_int(&w, NULL, t->shape.dim[k]);
+        gen_json_close(&w, ']');
+        gen_json_close(&w, '}');
+    }
+    gen_json_close(&w, ']');
+    gen_json_close(&w, '}');
+    GEN_TRY(gen_json_finish(&w, &text));
+    printf("%s\n", text);
+    gen_free(text);
+    return GEN_OK;
+}
+
+static void print_text(const struct description *d, bool tensors)
+{
+    char text[GEN_SHAPE_TEXT], q[GEN_QUOTE];
+    printf("file       %s\n", d->file->path);
+    printf("format     %s, %.1f MB\n", gen_file_format_name(d->file->format),
+           (double)d->file->size / 1e6);
+    if (d->arch)
+        printf("network    %s: %s\n", gen_quote(d->arch, q),
+               d->known ? d->known->summary : "not known to this program");
+    else if (d->known)
+        printf("network    foreign; its names are those of %s (gen model convert)\n",
+               d->known->name);
+    else
+        printf("network    foreign, and none of ours has its names\n");
+    for (const gen_json *v = gen_json_first(d->config); v; v = gen_json_next(v)) {
+        const char *s;
+        double x;
+        if (gen_json_kind_of(v) == GEN_JSON_STRING && gen_json_string(v, NULL, &s) == GEN_OK)
+            printf("  %-24s %s\n", gen_json_key(v), gen_quote(s, q));
+        else if (gen_json_kind_of(v) == GEN_JSON_NUMBER && gen_json_real(v, NULL, &x) == GEN_OK)
+            printf("  %-24s %s\n", gen_json_key(v), gen_real_text(x, text));
+    }
+    printf("tensors    %d:", d->file->count);
+    put_types(d->file, NULL);
+    printf("\nelements   %" PRIu64, d->elements);
+    if (d->trained)
+        printf(", of which %" PRIu64 " are trained", d->trained);
+    printf("\n");
+    for (const gen_json *v = gen_json_first(d->metadata); v; v = gen_json_next(v)) {
+        const char *s = "";
+        (void)gen_json_string(v, NULL, &s);
+        if (strncmp(gen_json_key(v), "libgen.arch", 11) &&
+            strncmp(gen_json_key(v), "libgen.config", 13))
+            printf("metadata   %s: %s\n", gen_json_key(v), gen_quote(s, q));
+    }
+    if (d->file->note)
+        printf("note       %s\n", d->file->note);
+    for (int i = 0; tensors && i < d->file->count; i++)
+        printf("  %-60s %-5s %s\n", d->file->tensor[i].name, d->file->tensor[i].dtype_text,
+               gen_shape_text(d->file->tensor[i].shape, text));
+}
+
+static gen_status run_info(gen_run *r)
+{
+    struct description d;
+    gen_status status = GEN_OK;
+    GEN_TRY(describe(&d, r->operands[0]));
+    if (r->common.json)
+        status = print_json(&d);
+    else
+        print_text(&d, r->common.verbose);
+    describe_free(&d);
+    return status;
+}
+
+/* ---- convert -------------------------------------------------------------------------------- */
+
+struct convert_settings {
+    const char *arch;
+    int64_t bf16;
+};
+
+static const gen_option convert_options[] = {
+    { GEN_OPT_STRING, "arch", 0, offsetof(struct convert_settings, arch), .value = "NAME",
+      .help = "network to convert to; default: the one whose names the file has" },
+    { GEN_OPT_FLAG, "bf16", 0, offsetof(struct convert_settings, bf16),
+      .help = "store weights in bf16: half the size" },
+    { GEN_OPT_END },
+};
+
+static bool is_ours(const char *path)
+{
+    gen_tensor_file *f;
+    gen_json *json = NULL;
+    const char *arch = NULL;
+    if (gen_tensor_file_open(&f, path) != GEN_OK)
+        return false;
+    bool ours = gen_metadata_read(f->metadata, &json, &arch) == GEN_OK && arch;
+    gen_json_free(&json);
+    gen_tensor_file_close(&f);
+    return ours;
+}
+
+/* {"source": "name of the file", "source_sha256": "..."} for a model that came from another file.
+ */
+static gen_status make_source(const gen_model *m, const char *path, char **out)
+{
+    char hex[GEN_SHA256_TEXT];
+    gen_json_writer w = { 0 };
+    const char *slash = strrchr(path, '/');
+    GEN_TRY(gen_model_digest(m, hex));
+    gen_json_open(&w, NULL, '{');
+    gen_json_put_string(&w, "libgen.source", slash ? slash + 1 : path);
+    gen_json_put_string(&w, "libgen.source_sha256", hex);
+    gen_json_close(&w, '}');
+    return gen_json_finish(&w, out);
+}
+
+static gen_status run_convert(gen_run *r)
+{
+    const struct convert_settings *s = r->settings;
+    const char *in = r->operands[0];
+    const gen_arch *arch = NULL;
+    gen_model *m = NULL;
+    char *report = NULL, *source = NULL;
+    gen_status status;
+    if (!r->common.output)
+        return gen_fail(GEN_EINVAL, "convert: -o FILE is missing");
+    if (s->arch)
+        GEN_TRY(gen_network_named(s->arch, &arch));
+    if (is_ours(in)) {
+        GEN_GOTO(gen_model_load(&m, in));
+        if (arch && arch != m->arch)
+            GEN_GOTO(gen_fail(GEN_EMODEL, "'%s' is of network '%s', not '%s'", in, m->arch->name,
+                              arch->name));
+    } else {
+        GEN_GOTO(gen_model_import(&m, in, arch, &report));
+        GEN_GOTO(make_source(m, in, &source));
+    }
+    GEN_GOTO(
+        gen_model_save(m, r->common.output, s->bf16 ? GEN_BF16 : GEN_F32, source, r->common.force));
+    if (!r->common.quiet) {
+        printf("%s: %s, %d tensors\n", r->common.output, m->arch->name,
+               gen_params_count(m->params));
+        if (report)
+            fputs(report, stdout);
+    }
+done:
+    gen_model_free(&m);
+    gen_text_free(report);
+    gen_free(source);
+    return status;
+}
+
+/* ---- new ------------------------------------------------------------------------------------ */
+
+struct new_settings {
+    const char *arch, *config;
+    int64_t bf16;
+};
+
+static const gen_option new_options[] = {
+    { GEN_OPT_STRING, "arch", 0, offsetof(struct new_settings, arch), .value = "NAME",
+      .help = "network" },
+    { GEN_OPT_STRING, "config", 0, offsetof(struct new_settings, config), .value = "K=V,...",
+      .help = "its configuration, e.g. width=0.25,steps=6; others keep their defaults" },
+    { GEN_OPT_FLAG, "bf16", 0, offsetof(struct new_settings, bf16), .help = "store in bf16" },
+    { GEN_OPT_END },
+};
+
+static gen_status read_pairs(const gen_arch *arch, void *config, const char *text)
+{
+    gen_options_defaults(arch->config, config);
+    while (text && *text) {
+        char pair[256];
+        size_t n = strcspn(text, ",");
+        if (n >= sizeof pair)
+            return gen_fail(GEN_EINVAL, "--config: a pair is longer than %zu", sizeof pair - 1);
+        memcpy(pair, text, n);
+        pair[n] = 0;
+        char *equals = strchr(pair, '=');
+        if (!equals)
+            return gen_fail(GEN_EINVAL, "--config: '%s' is not NAME=VALUE", pair);
+        *equals = 0;
+        GEN_TRY(gen_option_set(arch->config, config, pair, equals + 1));
+        text += n + (text[n] == ',');
+    }
+    return GEN_OK;
+}
+
+static gen_status run_new(gen_run *r)
+{
+    const struct new_settings *s = r->settings;
+    const gen_arch *arch;
+    gen_model *m = NULL;
+    void *config = NULL;
+    gen_status status;
+    if (!s->arch || !r->common.output)
+        return gen_fail(GEN_EINVAL, "new: --arch NAME and -o FILE are wanted");
+    GEN_TRY(gen_network_named(s->arch, &arch));
+    GEN_TRY(gen_alloc(&config, 1, arch->config_size, "config"));
+    GEN_GOTO(read_pairs(arch, config, s->config));
+    GEN_GOTO(gen_model_create(&m, arch, config, (uint64_t)r->common.seed));
+    GEN_GOTO(gen_model_save(m, r->common.output, s->bf16 ? GEN_BF16 : GEN_F32,
+                            "{\"libgen.training\": \"none: random initial weights\"}",
+                            r->common.force));
+done:
+    gen_model_free(&m);
+    gen_free(config);
+    return status;
+}
+
+/* ---- diff ----------------------------------------------------------------------------------- */
+
+struct diff_settings {
+    double fail_over;
+};
+
+static const gen_option diff_options[] = {
+    { GEN_OPT_REAL, "fail-over", 0, offsetof(struct diff_settings, fail_over), .preset = -1,
+      .value = "X",
+      .help = "exit 8 when a tensor differs by more than X (max|a-b|/max|b|), or is "
+              "in one file only" },
+    { GEN_OPT_END },
+};
+
+struct diff {
+    gen_tensor_file *a, *b;
+    double worst;
+    int alone, different, equal;
+};
+
+/* Values of one tensor in both files. */
+static gen_status diff_tensor(struct diff *d, int i, int k)
+{
+    const gen_file_tensor *x = &d->a->tensor[i], *y = &d->b->tensor[k];
+    char s[GEN_SHAPE_TEXT], t[GEN_SHAPE_TEXT];
+    float *p = NULL, *q = NULL;
+    gen_status status = GEN_OK;
+    uint64_t n = gen_file_tensor_count(x);
+    if (!gen_shape_equal(x->shape, y->shape)) {
+        printf("shape      %s: %s and %s\n", x->name, gen_shape_text(x->shape, s),
+               gen_shape_text(y->shape, t));
+        d->alone++;
+        return GEN_OK;
+    }
+    if (!n)
+        return GEN_OK;
+    GEN_GOTO(GEN_ALLOC(&p, n, "tensor"));
+    GEN_GOTO(GEN_ALLOC(&q, n, "tensor"));
+    GEN_GOTO(gen_tensor_file_read(d->a, i, p));
+    GEN_GOTO(gen_tensor_file_read(d->b, k, q));
+    if (memcmp(p, q, n * sizeof *p) == 0) {
+        d->equal++;
+        goto done;
+    }
+    gen_tensor u = { GEN_F32, x->shape, p }, v = { GEN_F32, y->shape, q };
+    gen_difference g = gen_compare(&u, &v);
+    printf("differs    %s: %.3g (max|a-b|/max|b|), %.3g (norms)\n", x->name, g.relative, g.norm);
+    d->different++;
+    d->worst = g.relative > d->worst || isnan(g.relative) ? g.relative : d->worst;
+done:
+    gen_free(p);
+    gen_free(q);
+    return status;
+}
+
+/* Keys of metadata that one file lacks or that have other values. */
+static gen_status diff_metadata(struct diff *d)
+{
+    gen_status status;
+    gen_json *a = NULL, *b = NULL;
+    const char *arch, *s, *t;
+    char q[GEN_QUOTE], p[GEN_QUOTE];
+    GEN_GOTO(gen_metadata_read(d->a->metadata, &a, &arch));
+    GEN_GOTO(gen_metadata_read(d->b->metadata, &b, &arch));
+    for (int side = 0; side < 2; side++)
+        for (const gen_json *v = gen_json_first(side ? b : a); v; v = gen_json_next(v)) {
+            const gen_json *o = gen_json_get(side ? a : b, gen_json_key(v));
+            GEN_GOTO(gen_json_string(v, NULL, &s));
+            t = "(none)";
+            if (o)
+                GEN_GOTO(gen_json_string(o, NULL, &t));
+            if ((!o || !side) && strcmp(s, t))
+                printf("metadata   %s: %s %s %s\n", gen_json_key(v), gen_quote(side ? t : s, p),
+                       "and", gen_quote(side ? s : t, q));
+        }
+done:
+    gen_json_free(&a);
+    gen_json_free(&b);
+    return status;
+}
+
+static gen_status run_diff(gen_run *r)
+{
+    const struct diff_settings *s = r->settings;
+    struct diff d = { 0 };
+    gen_status status;
+    GEN_GOTO(gen_tensor_file_open(&d.a, r->operands[0]));
+    GEN_GOTO(gen_tensor_file_open(&d.b, r->operands[1]));
+    GEN_GOTO(diff_metadata(&d));
+    for (int i = 0; i < d.a->count; i++) {
+        int k = gen_tensor_file_find(d.b, d.a->tensor[i].name);
+        if (k >= 0) {
+            GEN_GOTO(diff_tensor(&d, i, k));
+        } else {
+            printf("first only %s\n", d.a->tensor[i].name);
+            d.alone++;
+        }
+    }
+    for (int k = 0; k < d.b->count; k++)
+        if (gen_tensor_file_find(d.a, d.b->tensor[k].name) < 0) {
+            printf("last only  %s\n", d.b->tensor[k].name);
+            d.alone++;
+        }
+    printf("%d tensors equal, %d differ (at most %.3g), %d in one file or of two shapes\n", d.equal,
+           d.different, d.worst, d.alone);
+    r->gate_failed = s->fail_over >= 0 && (d.alone || !(d.worst <= s->fail_over));
+done:
+    gen_tensor_file_close(&d.a);
+    gen_tensor_file_close(&d.b);
+    return status;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const gen_option run_options[] = {
+    { GEN_OPT_STRING, "input", 'i', offsetof(gen_model_run_settings, input), .value = "NAME=X.npy",
+      .help = "an input, float32, channels last; may be repeated. Noise that is not given is drawn "
+              "from the seed" },
+    { GEN_OPT_STRING, "output", 'o', offsetof(gen_model_run_settings, output),
+      .value = "NAME=Y.npy", .help = "where an output goes; may be repeated" },
+    { GEN_OPT_FLAG, "force", 0, offsetof(gen_model_run_settings, force),
+      .help = "replace outputs that are there" },
+    { GEN_OPT_END },
+};
+
+static const gen_option bench_options[] = {
+    { GEN_OPT_STRING, "shape", 0, offsetof(gen_model_run_settings, shape), .value = "NAME=1x4x256",
+      .help = "shape of an input; default: that of its training. May be repeated" },
+    { GEN_OPT_INT, "runs", 0, offsetof(gen_model_run_settings, runs), .preset = 3, .min = 1,
+      .max = 1000, .value = "N", .help = "timed runs" },
+    { GEN_OPT_END },
+};
+
+const gen_command gen_commands_model[] = {
+    { .name = "model info",
+      .operands = "FILE",
+      .min_operands = 1,
+      .max_operands = 1,
+      .help = "What a model file holds, ours or foreign; -v lists its tensors.",
+      .takes = GEN_TAKES_JSON,
+      .run = run_info,
+      .examples = "gen model info nowcast.safetensors\ngen model info pytorch_model.bin --json\n" },
+    { .name = "model check",
+      .operands = "FILE",
+      .min_operands = 1,
+      .max_operands = 1,
+      .help = "Whether a model can be used: names, shapes, finite values, error of bf16.",
+      .takes = GEN_TAKES_COMPUTE | GEN_TAKES_SEED | GEN_TAKES_JSON,
+      .run = gen_model_verb_check,
+      .examples = "gen model check nowcast.safetensors\n" },
+    { .name = "model convert",
+      .operands = "FILE",
+      .min_operands = 1,
+      .max_operands = 1,
+      .help = "Makes a model of ours from .safetensors, .pth or .bin of PyTorch.",
+      .options = convert_options,
+      .settings_size = sizeof(struct convert_settings),
+      .takes = GEN_TAKES_OUTPUT,
+      .run = run_convert,
+      .examples = "gen model convert pytorch_model.bin -o dgmr.safetensors\n"
+                  "gen model convert dgmr.safetensors --bf16 -o small.safetensors\n" },
+    { .name = "model run",
+      .operands = "MODEL",
+      .min_operands = 1,
+      .max_operands = 1,
+      .help = "Runs a network on arrays in .npy files.",
+      .options = run_options,
+      .settings_size = sizeof(gen_model_run_settings),
+      .takes = GEN_TAKES_COMPUTE | GEN_TAKES_SEED | GEN_TAKES_PLAN,
+      .run = gen_model_verb_run,
+      .examples = "gen model run dgmr.safetensors --input frames=x.npy --output rain=y.npy\n" },
+    { .name = "model bench",
+      .operands = "MODEL",
+      .min_operands = 1,
+      .max_operands = 1,
+      .help = "Times a network and every step of its plan.",
+      .options = bench_options,
+      .settings_size = sizeof(gen_model_run_settings),
+      .takes = GEN_TAKES_COMPUTE | GEN_TAKES_SEED,
+      .run = gen_model_verb_bench,
+      .examples = "gen model bench dgmr.safetensors --shape frames=1x4x512x512x1\n" },
+    { .name = "model diff",
+      .operands = "FILE FILE",
+      .min_operands = 2,
+      .max_operands = 2,
+      .help = "Compares the metadata and tensors of two model files.",
+      .options = diff_options,
+      .settings_size = sizeof(struct diff_settings),
+      .run = run_diff,
+      .examples = "gen model diff old.safetensors new.safetensors --fail-over 1e-6\n" },
+    { .name = "model new",
+      .help = "Makes a model with random weights, for tests and benchmarks.",
+      .options = new_options,
+      .settings_size = sizeof(struct new_settings),
+      .takes = GEN_TAKES_OUTPUT | GEN_TAKES_SEED,
+      .run = run_new,
+      .examples = "gen model new --arch dgmr-ocf --config width=0.25 -o small.safetensors\n" },
+    { 0 },
+};
