@@ -163,9 +163,12 @@ static gen_status give_packed(gen_prepare *prep, int i, const char *layout, uint
 {
     struct asked *a = prep->plan;
     const uint64_t *h = a->plan->hash[prep->node->in[i]->id];
-    char key[400];
-    snprintf(key, sizeof key, "%016llx%016llx|%s|%s|%llu", (unsigned long long)h[0],
-             (unsigned long long)h[1], a->kernel->name, layout, (unsigned long long)bytes);
+    char key[160]; /* layouts are long texts: hashed, or keys would be cut and meet */
+    snprintf(key, sizeof key, "%016llx%016llx|%s|%016llx%016llx|%llu", (unsigned long long)h[0],
+             (unsigned long long)h[1], a->kernel->name,
+             (unsigned long long)mix(0xcbf29ce484222325u, layout, strlen(layout)),
+             (unsigned long long)mix(0x9E3779B97F4A7C15u, layout, strlen(layout)),
+             (unsigned long long)bytes);
     *out = gen_params_packed(a->plan->params, key);
     if (*out)
         return GEN_OK;
