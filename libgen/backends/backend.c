@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <libgen/plan.h>
-
 #include "libgen/backends/cpu/cpu.h"
 
 gen_status gen_backend_open(gen_backend **out, const char *device, int threads)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a backend is: a pool of threads or a device, and an ordered list of kernels per op; the first
- * that accepts a node runs it. To add a kernel: one struct gen_kernel, its entry in the backend's
- * list in front of what it beats, and check_ops tests it against the op's reference by itself.
+ * What a backend is: a pool of threads or a device, and an ordered list of kernels per op; the
+ * first that accepts a node runs it. To add a kernel: one struct gen_kernel, its entry in the
+ * backend's list in front of what it beats, and check_ops tests it against the op's reference.
  */
 #ifndef LIBGEN_BACKENDS_BACKEND_H
 #define LIBGEN_BACKENDS_BACKEND_H
@@ -24,9 +24,9 @@ typedef struct gen_prepare {
      * returns: copy or pack it. */
     gen_status (*constant)(struct gen_prepare *p, int i, const float **values);
 
-    /* Memory that several plans of one model share, counted and keyed by (value of constant input i,
-     * kernel name, layout text): `fill` is called only when it is not there yet. It lives as long as
-     * the model's store. Packed weights go here. */
+    /* Memory that several plans of one model share, counted and keyed by (value of constant input
+     * i, kernel name, layout text): `fill` is called only when it is not there yet. It lives as
+     * long as the model's store. Packed weights go here. */
     gen_status (*packed)(struct gen_prepare *p, int i, const char *layout, uint64_t bytes,
                          gen_status (*fill)(void *ctx, void *to), void *ctx, const void **out);
     void *plan; /* the plan's own */
@@ -66,6 +66,10 @@ struct gen_backend {
     void *impl;
     void (*close)(gen_backend *b);
 };
+
+/* Public, in <libgen/plan.h>. */
+GEN_API gen_status gen_backend_open(gen_backend **out, const char *device, int threads);
+GEN_API void gen_backend_close(gen_backend **b);
 
 /* The first kernel that accepts n, or NULL. */
 GEN_API const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The CPU backend: its convolutions (all forms: strides, groups, fused up-sampling and pooling,
- * residual, activations, transposed, gradient of weights) and products against the references of the
- * ops, at 1, 2 and 3 threads: the same bytes; which kernel is chosen; devices that are not there.
+ * residual, activations, transposed, gradient of weights) and products against the references of
+ * the ops, at 1, 2 and 3 threads: the same bytes; which kernel is chosen; devices that are not there.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -211,8 +211,10 @@ static const conv_case conv_cases[] = {
     { "1x1 strided", { 4, { 2, 9, 8, 16 } }, 8, { 1, 1 }, { .stride = { 2, 2 } }, true, false },
     { "groups", { 4, { 2, 9, 9, 24 } }, 36, { 3, 3 }, { P2(1), .groups = 4 }, true, false },
     { "depthwise", { 4, { 2, 9, 9, 24 } }, 24, { 3, 3 }, { P2(1), .groups = 24 }, true, false },
-    { "dilated", { 4, { 1, 16, 17, 8 } }, 8, { 3, 3 }, { .dilation = { 2, 3 }, P2(3) }, true, true },
-    { "line", { 3, { 2, 1500, 8 } }, 12, { 3 }, { .dilation = { 4 }, P1(4), .act = 4 }, true, true },
+    { "dilated", { 4, { 1, 16, 17, 8 } }, 8, { 3, 3 }, { .dilation = { 2, 3 }, P2(3) }, true,
+      true },
+    { "line", { 3, { 2, 1500, 8 } }, 12, { 3 }, { .dilation = { 4 }, P1(4), .act = 4 }, true,
+      true },
     { "volume", { 5, { 2, 5, 6, 7, 12 } }, 16, { 3, 3, 3 }, { P3(1), .act = 1 }, true, false },
     { "up 2", { 4, { 2, 5, 7, 20 } }, 24, { 3, 3 }, { P2(1), .up = { 2, 2 } }, true, true },
     { "up 2, row shares", { 4, { 1, 24, 24, 64 } }, 64, { 3, 3 },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Convolutions and transposed convolutions through oneDNN, one single-threaded primitive a piece of
- * work. Pieces are images, rows and output channels; how many there are follows from the shape only,
- * so the bytes do not depend on the number of threads.
+ * work. Pieces are images, rows and output channels; how many there are follows from the shape
+ * only, so the bytes do not depend on the number of threads.
  *
  * Rows of an image are contiguous, so a share of rows is a view with padding of its own; the first,
  * middle and last shares differ, the middle ones share a primitive. A share of output channels, and
@@ -38,7 +38,7 @@ struct gen_conv_job {
     unit *unit;
     uint64_t unit_capacity;
     int units;
-    int *unit_of; /* [2][row_parts][phases]: all but the last share of images, the last; -1: empty */
+    int *unit_of; /* [2][row_parts][phases]: but for the last share of images, for it; -1: empty */
     block *block;
     int blocks;
     int *block_of; /* [units][phases], -1: not used together */
@@ -64,7 +64,7 @@ static int64_t most(int64_t a, int64_t b)
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Operations of the whole convolution in f32 equivalents; small ones count their weights' traffic. */
+/* Operations of the whole convolution in f32 equivalents; a small one counts its weights. */
 static double work_of(const gen_conv_job *j)
 {
     const gen_conv_form *f = &j->form;

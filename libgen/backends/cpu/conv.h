@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Running a gen_conv_form through oneDNN on the pool; shared by the convolutions and by products with
- * one matrix for all rows.
+ * Running a gen_conv_form through oneDNN on the pool; shared by the convolutions and by products
+ * with one matrix for all rows.
  */
 #ifndef LIBGEN_BACKENDS_CPU_CONV_H
 #define LIBGEN_BACKENDS_CPU_CONV_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The normal form of a convolution: whatever the op says (strides, fused up-sampling or pooling, the
- * transposed convolution), it is done as one or more plain convolutions, the phases, whose results
- * interleave: y[every * q + at] = phase_at(x)[q] on each spatial axis.
+ * The normal form of a convolution: whatever the op says (strides, fused up-sampling or pooling,
+ * the transposed convolution), it is done as one or more plain convolutions, the phases, whose
+ * results interleave: y[every * q + at] = phase_at(x)[q] on each spatial axis.
  *
  *   plain      one phase, the weights as they are
  *   up u       u phases an axis: taps that fall on one cell of x are summed beforehand

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The kernels that run as a gen_conv_job: conv, conv_transpose, and products with one constant matrix
- * (a 1x1 convolution, whose weights are packed once).
+ * The kernels that run as a gen_conv_job: conv, conv_transpose, and products with one constant
+ * matrix (a 1x1 convolution, whose weights are packed once).
  */
 #include "libgen/backends/cpu/conv.h"
 

@@ -73,7 +73,7 @@ static void limit_isa(gen_isa isa)
         [GEN_ISA_AVX512] = dnnl_cpu_isa_avx512_core,
     };
     if (isa < GEN_ISA_AVX512_BF16)
-        (void)dnnl_set_max_cpu_isa(most[isa]); /* refused after the first primitive: then as it is */
+        (void)dnnl_set_max_cpu_isa(most[isa]); /* refused after the first primitive */
 #else
     (void)isa;
 #endif
@@ -158,9 +158,11 @@ static gen_status md_any(dnnl_memory_desc_t *m, int rank, const int64_t *dim, dn
     dnnl_dims_t d = { 0 };
     memcpy(d, dim, (size_t)rank * sizeof *dim);
 #if DNNL_VERSION_MAJOR >= 3
-    return check(dnnl_memory_desc_create_with_tag(m, rank, d, t, dnnl_format_tag_any), "descriptor");
+    return check(dnnl_memory_desc_create_with_tag(m, rank, d, t, dnnl_format_tag_any),
+                 "descriptor");
 #else
-    return check(dnnl_memory_desc_init_by_tag(m, rank, d, t, dnnl_format_tag_any), "descriptor");
+    return check(dnnl_memory_desc_init_by_tag(m, rank, d, t, dnnl_format_tag_any),
+                 "descriptor");
 #endif
 }
 

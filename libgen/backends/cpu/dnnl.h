@@ -26,8 +26,8 @@ void gen_dnnl_one_thread(void);
 int gen_dnnl_enter(void);
 void gen_dnnl_leave(int entered);
 
-/* A convolution y [n,*out,cout] of x [n,*in,cin], weights [cout,cin/groups,*kernel]; forward, or the
- * gradient of the weights. All fields count in cmp: zero what is not used. */
+/* A convolution y [n,*out,cout] of x [n,*in,cin], weights [cout,cin/groups,*kernel]; forward, or
+ * the gradient of the weights. All fields count in cmp: zero what is not used. */
 typedef struct gen_dnnl_conv {
     int64_t axes, n, cin, cout, groups;
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad_lo[3], pad_hi[3];
@@ -64,15 +64,15 @@ gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u);
 gen_status gen_dnnl_pack(gen_dnnl_unit *u, int thread, const float *plain, void *packed,
                          void *scratch);
 
-/* For conv_weights: the other way, in `parts` shares of the output channels (a function of the shape
- * only) that different threads may do. */
+/* For conv_weights: the other way, in `parts` shares of the output channels (a function of the
+ * shape only) that different threads may do. */
 gen_status gen_dnnl_unpack_prepare(gen_dnnl_unit *u, int *parts);
 gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, int thread, const void *packed, float *plain,
                            void *scratch);
 
-/* Weights that are only read live in slots, shared by the threads: giving oneDNN an address may write
- * the zeros behind the last channel, which must not happen while others read. set_slot belongs to the
- * caller's thread, before the pool runs. slots: once a unit. */
+/* Weights that are only read live in slots, shared by the threads: giving oneDNN an address may
+ * write the zeros behind the last channel, which must not happen while others read. set_slot
+ * belongs to the caller's thread, before the pool runs. slots: once a unit. */
 gen_status gen_dnnl_slots(gen_dnnl_unit *u, int count);
 gen_status gen_dnnl_set_slot(gen_dnnl_unit *u, int slot, const void *weights);
 

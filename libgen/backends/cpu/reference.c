@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The last kernel of the list: any op, by its definition in doubles. Slow and always right; it takes
- * eight bytes an element of all inputs and outputs as workspace.
+ * The last kernel of the list: any op, by its definition in doubles. Slow and always right; it
+ * takes eight bytes an element of all inputs and outputs as workspace.
  */
 #include <string.h>
 
