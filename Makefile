@@ -189,15 +189,18 @@ CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
 TESTS := \
     tests/check_ops.c \
     tests/golden/dgmr.c \
+    tests/golden/advection.c \
     tests/golden/layers.c \
     tests/golden/ops.c \
     tests/unit/backend.c \
+    tests/unit/advection.c \
     tests/unit/base.c \
     tests/unit/dgmr.c \
     tests/unit/file.c \
     tests/unit/import.c \
     tests/unit/nn.c \
     tests/unit/plan.c \
+    tests/unit/nowcast.c \
     tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/winograd.c \

@@ -211,15 +211,15 @@ static gen_status prepare_pictures(forecast *f)
     return GEN_OK;
 }
 
-/* "10:30" of a time, with its date when it is not the reference's. */
+/* "10:30 UTC" of a time, with its day when that is not the reference's. */
 static const char *clock_text(const forecast *f, int64_t t, char buf[40])
 {
     char text[32], reference[32];
     gen_time_text(t, text);
     gen_time_text(f->reference, reference);
     bool same = strncmp(text, reference, 10) == 0, seconds = t % 60 != 0;
-    snprintf(buf, 40, "%.*s%s%.*s UTC", same ? 0 : 10, text, same ? "" : " ", seconds ? 8 : 5,
-             text + 11);
+    snprintf(buf, 40, "%.*s%s%.*s UTC", same ? 0 : 5, text + 5, same ? "" : " ", seconds ? 8 : 5,
+             text + 11); /* "08-25 00:15 UTC" on another day */
     return buf;
 }
 
@@ -238,7 +238,7 @@ static gen_status draw_leads(forecast *f)
         char date[32];
         int64_t t = f->reference + (s + 1) * f->s->step;
         snprintf(title, sizeof title, "Rain forecast for %.10s %s", gen_time_text(t, date),
-                 clock_text(f, t, valid) + (strlen(valid) > 12 ? 11 : 0));
+                 clock_text(f, t, valid) + (valid[2] == '-' ? 6 : 0));
         snprintf(subtitle, sizeof subtitle, "%s from %s, %s%s; %.200s", lead,
                  clock_text(f, f->reference, from), method_names[f->nowcast.method],
                  f->nowcast.members > 1 ? ", member 0" : "", f->s->source);

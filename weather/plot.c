@@ -204,6 +204,26 @@ static void axis_edges(const double *v, int64_t n, bool degrees, double edge[2])
     edge[1] = (v[n - 1] + half) / unit;
 }
 
+/* Title on the left, note on the right, as small as it takes to keep them apart. */
+static void draw_heading(const page *p, const gen_plot_panel *panel, int left, int y)
+{
+    cairo_t *c = p->c;
+    cairo_text_extents_t title = { 0 }, note = { 0 };
+    const char *a = panel->title ? panel->title : "", *b = panel->note ? panel->note : "";
+    double size = p->map_width < 320 ? 11 : 13;
+    for (; size > 6; size--) {
+        font(c, size, true);
+        cairo_text_extents(c, a, &title);
+        font(c, size - 1, false);
+        cairo_text_extents(c, b, &note);
+        if (title.x_advance + note.x_advance + 6 <= p->map_width)
+            break;
+    }
+    text(c, left + p->map_width, y, 1, b);
+    font(c, size, true);
+    text(c, left, y, 0, a);
+}
+
 static void draw_panel(page *p, int index)
 {
     cairo_t *c = p->c;
@@ -226,14 +246,7 @@ static void draw_panel(page *p, int index)
     colour(c, 0x222222);
     cairo_rectangle(c, left - 0.5, top - 0.5, p->map_width + 1, p->map_height + 1);
     cairo_stroke(c);
-    if (panel->title) {
-        font(c, p->map_width < 320 ? 11 : 13, true);
-        text(c, left, top - 7, 0, panel->title);
-    }
-    if (panel->note) {
-        font(c, p->map_width < 320 ? 10 : 12, false);
-        text(c, left + p->map_width, top - 7, 1, panel->note);
-    }
+    draw_heading(p, panel, left, top - 7);
 }
 
 /* The bar of classes, each label at the lower edge of its class, and the two shades beside rain. */

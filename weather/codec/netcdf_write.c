@@ -259,7 +259,7 @@ static void define_times(gen_forecast *f, const gen_forecast_info *o, const int 
     ids[0] = put_variable(w, "realization", NC_INT, 1, &dims[0]);
     put_texts(w, ids[0],
               (const char *const[]){ "standard_name", "realization", "long_name",
-                                     "number of the member", "units", "1", "axis", "E", NULL });
+                                     "number of the member", "units", "1", NULL });
     ids[1] = put_variable(w, "time", NC_DOUBLE, 1, &dims[1]);
     put_texts(w, ids[1],
               (const char *const[]){ "standard_name", "time", "long_name", "valid time", "units",
