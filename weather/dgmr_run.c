@@ -23,6 +23,10 @@
 
 #define BUDGET ((uint64_t)4 << 30) /* bytes, where the caller names none */
 
+/* More than any slab takes for a cell and lead time at full width (measured: 190 bytes). Below the
+ * budget by this, no estimate is asked for. */
+#define CELL_BYTES 1024
+
 enum { RAIN, LAST, SAMPLER_OUTPUTS = 1 + GEN_DGMR_LEVELS }; /* of the sampler's plan */
 
 struct run {
@@ -67,6 +71,7 @@ static gen_plan_options plan_options(const struct run *r)
     return (gen_plan_options){
         .precision = (gen_dtype)r->o->precision,
         .memory_budget = r->o->memory_budget ? r->o->memory_budget : BUDGET,
+        .consume_params = r->o->consume_model,
     };
 }
 
@@ -152,28 +157,33 @@ static int64_t even_chunk(int64_t steps, int64_t most)
     return t;
 }
 
+static bool surely_fits(const struct run *r)
+{
+    double cells = (double)r->padded_h * (double)r->padded_w;
+    double width = fmax((double)gen_dgmr_latent_width(r->c) / 768, 1);
+    return cells * (double)r->o->lead_steps * width * CELL_BYTES < (double)sampler_budget(r);
+}
+
 /* All lead times at a time when they fit; else as many as the slab's size, which grows with their
  * number, lets expect, and fewer while that is too much. */
 static gen_status choose_chunk(struct run *r)
 {
     int64_t steps = r->o->lead_steps;
     r->chunk = steps;
-    gen_status status = plan_sampler(r, r->chunk, false, &r->sampler);
-    while (status == GEN_ENOMEM && r->chunk > 1) {
+    while (!surely_fits(r) && r->chunk > 1) {
         gen_plan *trial = NULL;
         GEN_TRY(plan_sampler(r, r->chunk, true, &trial));
-        double bytes = (double)gen_plan_describe(trial).slab_bytes;
+        double share = (double)sampler_budget(r) / (double)gen_plan_describe(trial).slab_bytes;
         gen_plan_free(&trial);
-        double share = (double)sampler_budget(r) / (bytes > 1 ? bytes : 1);
-        int64_t fewer = share < 1 ? (int64_t)((double)r->chunk * share) : r->chunk;
-        if (fewer >= r->chunk)
-            fewer = r->chunk - 1;
+        if (share >= 1)
+            break;
+        int64_t fewer = (int64_t)((double)r->chunk * share);
         r->chunk = even_chunk(steps, fewer > 1 ? fewer : 1);
+    }
+    if (r->chunk < steps)
         gen_log(GEN_LOG_INFO, "sampler: %lld of %lld lead times at a time", (long long)r->chunk,
                 (long long)steps);
-        status = plan_sampler(r, r->chunk, false, &r->sampler);
-    }
-    return status;
+    return plan_sampler(r, r->chunk, false, &r->sampler);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

@@ -60,10 +60,9 @@ static inline void rule_values(float *out, const char *name, gen_shape s)
     double offset, span;
     rule_line(name, s, &offset, &span);
     gen_random_uniform(out, n, 0, gen_stream(name), 0);
-    for (int64_t i = 0; i < n; i++) {
-        double v = offset + span * (double)out[i];
-        out[i] = (float)(!strcmp(rule_last(name), "frames") && v < 0 ? 0 : v);
-    }
+    double least = strcmp(rule_last(name), "frames") ? offset : 0;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)fmax(offset + span * (double)out[i], least);
 }
 
 static inline void rule_unit(double *v, int64_t n)
