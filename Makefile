@@ -124,6 +124,7 @@ BACKENDS := \
     libgen/backends/cpu/index.c \
     libgen/backends/cpu/matmul.c \
     libgen/backends/cpu/reduce.c \
+    libgen/backends/cpu/peak.c \
     libgen/backends/cpu/reference.c \
     libgen/backends/cpu/softmax.c \
     libgen/backends/cpu/vector.c \
@@ -225,6 +226,7 @@ FUZZ := \
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
     libgen/backends/cpu/finish.c \
+    libgen/backends/cpu/kernels/peak.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
 

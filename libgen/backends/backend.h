@@ -57,6 +57,12 @@ enum { GEN_KERNEL_IN_PLACE = 1, GEN_KERNEL_RESIDUAL_IN_PLACE = 2 };
 
 typedef enum gen_isa { GEN_ISA_BASE, GEN_ISA_AVX2, GEN_ISA_AVX512, GEN_ISA_AVX512_BF16 } gen_isa;
 
+/* The most that a device does, measured: multiply-adds between registers, copies through memory. */
+typedef struct gen_peak {
+    double f32, bf16; /* flops a second */
+    double bytes;     /* bytes read and written a second */
+} gen_peak;
+
 struct gen_backend {
     const char *name; /* "cpu", "cuda" */
     const gen_kernel *const *kernels; /* ends with NULL */
@@ -64,6 +70,7 @@ struct gen_backend {
     gen_isa isa;
     bool fast_math_off; /* --deterministic reference: only kernels named reference */
     void *impl;
+    gen_status (*peak)(gen_backend *b, gen_peak *out);
     void (*close)(gen_backend *b);
 };
 

@@ -27,37 +27,66 @@ static gen_status time_steps(struct gen_plan *p, int runs)
     return GEN_OK;
 }
 
+/* Why a step is below 85 % of the peak; "" when it is not. */
+static const char *reason(const struct gen_step *step, gen_cost c, const gen_peak *peak,
+                          double flops_peak)
+{
+    if (c.flops >= 0.85 * flops_peak * step->seconds)
+        return c.flops > flops_peak * step->seconds ? "fewer products" : "";
+    if (step->node->op != &gen_op_conv && step->node->op != &gen_op_matmul)
+        return "";
+    if (!strcmp(step->kernel->name, "reference"))
+        return "reference loops";
+    if (c.bytes / peak->bytes > 0.6 * step->seconds)
+        return "memory";
+    if (step->seconds < 300e-6)
+        return "small";
+    int last = step->node->shape[0].rank - 1;
+    int64_t in = step->node->in[0]->shape[0].dim[step->node->in[0]->shape[0].rank - 1];
+    if (in % 16 || step->node->shape[0].dim[last] % 16)
+        return "channels are no multiple of 16";
+    return c.bytes / peak->bytes > 0.25 * step->seconds ? "memory, partly" : "below";
+}
+
+static void print_times(const struct gen_step *step, const gen_peak *peak, FILE *out)
+{
+    gen_cost c = gen_node_cost(step->node);
+    double most = step->node->dtype[0] == GEN_BF16 ? peak->bf16 : peak->f32;
+    double t = step->seconds > 0 ? step->seconds : 1e-9;
+    fprintf(out, " %9.1f us %7.1f GFLOP/s %4.0f %% %6.1f GB/s %-15s", t * 1e6, c.flops / t * 1e-9,
+            100 * c.flops / t / most, c.bytes / t * 1e-9,
+            step->kernel ? reason(step, c, peak, most) : "");
+}
+
 gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
 {
     char text[1024];
-    double total = 0, peak = 0;
+    double total = 0;
+    gen_peak peak = { 0 };
     if (runs > 0 && !p->slab)
         return gen_fail(GEN_EINVAL, "the plan was made to estimate only: it cannot be timed");
+    if (runs > 0)
+        GEN_TRY(p->backend->peak(p->backend, &peak));
     GEN_TRY(time_steps(p, runs));
-    for (int s = 0; s < p->n_steps; s++) {
-        const struct gen_step *step = &p->step[s];
-        total += step->seconds;
-        gen_cost c = gen_node_cost(step->node);
-        if (step->seconds > 0 && c.flops / step->seconds > peak)
-            peak = c.flops / step->seconds;
-    }
+    for (int s = 0; s < p->n_steps; s++)
+        total += p->step[s].seconds;
     fprintf(out, "# %d steps (%d of them once per slow input), slab %.1f MB, packed %.1f MB\n",
             p->n_steps, p->n_slow, (double)p->slab_bytes / 1e6,
             (double)gen_plan_describe(p).packed_bytes / 1e6);
     if (runs > 0)
-        fprintf(out, "# best of %d runs, %.2f ms; GFLOP/s count multiplications done directly\n",
-                runs, total * 1e3);
+        fprintf(out,
+                "# best of %d runs, %.2f ms; peak %.0f GFLOP/s f32, %.0f bf16, copies %.0f GB/s\n"
+                "# GFLOP/s count the multiplications of the definition: above 100 %% of the peak, the\n"
+                "# kernel does fewer. The word after GB/s says why a convolution is below 85 %%.\n",
+                runs, total * 1e3, peak.f32 * 1e-9, peak.bf16 * 1e-9, peak.bytes * 1e-9);
     for (int s = 0; s < p->n_steps; s++) {
         const struct gen_step *step = &p->step[s];
-        gen_cost c = gen_node_cost(step->node);
-        fprintf(out, "%4d %-18s", s, step->kernel ? step->kernel->name : step->n_copies ? "copy"
-                                                                                        : "-");
+        const char *copies = step->n_copies ? "copy" : "-";
+        fprintf(out, "%4d %-18s", s, step->kernel ? step->kernel->name : copies);
         if (runs > 0)
-            fprintf(out, " %9.1f us %7.1f GFLOP/s %6.1f GB/s", step->seconds * 1e6,
-                    step->seconds > 0 ? c.flops / step->seconds * 1e-9 : 0,
-                    step->seconds > 0 ? c.bytes / step->seconds * 1e-9 : 0);
+            print_times(step, &peak, out);
         else
-            fprintf(out, " %8.2f MB", c.bytes / 1e6);
+            fprintf(out, " %8.2f MB", gen_node_cost(step->node).bytes / 1e6);
         fprintf(out, " %s\n", gen_node_text(step->node, text, sizeof text));
     }
     return ferror(out) ? gen_fail(GEN_EIO, "plan dump: writing failed") : GEN_OK;

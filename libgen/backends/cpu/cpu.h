@@ -11,6 +11,7 @@
 #include "libgen/backends/cpu/dnnl.h"
 
 gen_status gen_cpu_open(gen_backend **out, int threads);
+gen_status gen_cpu_peak(gen_backend *b, gen_peak *out);
 
 typedef struct gen_cpu { /* gen_backend.impl */
     gen_dnnl *dnnl;
