@@ -199,6 +199,7 @@ TESTS := \
     tests/unit/dgmr.c \
     tests/unit/file.c \
     tests/unit/import.c \
+    tests/unit/model.c \
     tests/unit/nn.c \
     tests/unit/plan.c \
     tests/unit/nowcast.c \
@@ -221,6 +222,8 @@ CHECK_OPS := \
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
     tests/fuzz/json.c \
+    tests/fuzz/pickle.c \
+    tests/fuzz/safetensors.c \
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
