@@ -123,6 +123,8 @@ BACKENDS := \
     libgen/backends/cpu/elementwise.c \
     libgen/backends/cpu/index.c \
     libgen/backends/cpu/matmul.c \
+    libgen/backends/cpu/norm.c \
+    libgen/backends/cpu/pool.c \
     libgen/backends/cpu/reduce.c \
     libgen/backends/cpu/peak.c \
     libgen/backends/cpu/reference.c \
@@ -230,6 +232,8 @@ FUZZ := \
 KERNELS := \
     libgen/backends/cpu/finish.c \
     libgen/backends/cpu/kernels/peak.c \
+    libgen/backends/cpu/kernels/norm.c \
+    libgen/backends/cpu/kernels/pool.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
 
@@ -239,7 +243,7 @@ OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STAGED := $(foreach h,$(PUBLIC_HEADERS),$(B)/include/libgen/$(notdir $(h)))
 
 # The compiler vectorises their loops; no option that changes values.
-KERNEL_FLAGS := -O3 -fno-trapping-math
+KERNEL_FLAGS := -O3 -fno-trapping-math -Wno-psabi
 ISA_FLAGS_base :=
 ISA_FLAGS_avx2 := -mavx2 -mfma -mf16c
 ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf16c

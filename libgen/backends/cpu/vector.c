@@ -32,5 +32,11 @@ const gen_kernel *const gen_cpu_vector_kernels[] = {
     &gen_vec_gather_kernel,
     &gen_vec_gather_dx_kernel,
     &gen_vec_crop_kernel,
+    &gen_avg_pool_kernel,
+    &gen_max_pool_kernel,
+    &gen_avg_pool_dx_kernel,
+    &gen_max_pool_dx_kernel,
+    &gen_batch_norm_kernel,
+    &gen_batch_norm_dx_kernel,
     NULL,
 };

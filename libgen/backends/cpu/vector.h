@@ -15,13 +15,16 @@
 #define GEN_PIECE 32768
 #define GEN_SMALL 8192
 
-/* elementwise.c, reduce.c, softmax.c, copy_ops.c, index.c; NULL-ended, no two accept one node. */
+/* elementwise.c, reduce.c, softmax.c, copy_ops.c, index.c, pool.c, norm.c; NULL-ended, no two accept one node. */
 extern const gen_kernel *const gen_cpu_vector_kernels[];
 
 extern const gen_kernel gen_vec_unary_kernel, gen_vec_binary_kernel, gen_vec_lerp_kernel;
 extern const gen_kernel gen_vec_scale_shift_kernel, gen_vec_cast_kernel;
 extern const gen_kernel gen_vec_softmax_kernel, gen_vec_reduce_kernel;
 extern const gen_kernel gen_vec_copy_kernel, gen_vec_concat_kernel, gen_vec_pad_kernel;
+extern const gen_kernel gen_avg_pool_kernel, gen_max_pool_kernel;       /* pool.c */
+extern const gen_kernel gen_avg_pool_dx_kernel, gen_max_pool_dx_kernel;
+extern const gen_kernel gen_batch_norm_kernel, gen_batch_norm_dx_kernel; /* norm.c */
 extern const gen_kernel gen_vec_gather_kernel, gen_vec_gather_dx_kernel, gen_vec_crop_kernel;
 
 /* Runs fn over pieces; in the caller when all of them together are small. */
