@@ -28,6 +28,6 @@ else
     exit 1
 fi
 echo "libgen: installing ${missing[*]}"
-apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
+apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300"
 $apt install -y --no-install-recommends "${missing[@]}" && exit 0
 $apt update && $apt install -y --no-install-recommends "${missing[@]}"
