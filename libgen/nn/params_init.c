@@ -8,6 +8,7 @@
  */
 #include <lapacke.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include <libgen/params.h>
@@ -31,6 +32,10 @@ static gen_status orthogonalise(float *values, int64_t rows, int64_t cols)
         for (int64_t i = 0; i < m; i++)
             a[j * m + i] = values[tall ? i * cols + j : j * cols + i];
 
+    /* One thread: the same bits on every machine, and no OpenMP team that waits for a scheduler tick at
+     * each of the QR's many small products when a core is busy elsewhere. */
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
     lapack_int info =
         LAPACKE_dgeqrf(LAPACK_COL_MAJOR, (lapack_int)m, (lapack_int)k, a, (lapack_int)m, tau);
     for (int64_t j = 0; j < k; j++)
@@ -38,6 +43,7 @@ static gen_status orthogonalise(float *values, int64_t rows, int64_t cols)
     if (info == 0)
         info = LAPACKE_dorgqr(LAPACK_COL_MAJOR, (lapack_int)m, (lapack_int)k, (lapack_int)k, a,
                               (lapack_int)m, tau);
+    omp_set_num_threads(threads);
     if (info != 0) {
         status = info < -1000 ? gen_fail(GEN_ENOMEM, "no memory for a QR of %lld x %lld",
                                          (long long)m, (long long)k)
