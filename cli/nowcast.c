@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <libgen/model.h>
 #include <libgen/plot.h>
 
 #include "cli/weather_files.h"
@@ -57,6 +58,7 @@ typedef struct forecast {
     const settings *o;
     file_list files;
     gen_radar_sequence *s;
+    gen_model *model; /* of method dgmr, else NULL */
     gen_nowcast_options nowcast;
     gen_forecast *file;
     char *history, *source;
@@ -89,6 +91,23 @@ static gen_status lead_steps(const forecast *f, int64_t *steps)
     return GEN_OK;
 }
 
+/* The model, and what the output says about where it comes from. */
+static gen_status load_model(forecast *f)
+{
+    char digest[65];
+    size_t size = strlen(f->source) + 128;
+    char *longer;
+    GEN_TRY(gen_model_load(&f->model, f->run->common.model));
+    GEN_TRY(gen_model_digest(f->model, digest));
+    GEN_TRY(GEN_ALLOC(&longer, size, "source"));
+    snprintf(longer, size, "%s; model %s, sha256 %s", f->source, f->model->arch->name, digest);
+    gen_free(f->source);
+    f->source = longer;
+    f->nowcast.model = f->model;
+    f->nowcast.consume_model = 1;
+    return GEN_OK;
+}
+
 static gen_status prepare(forecast *f)
 {
     const gen_common *c = &f->run->common;
@@ -111,7 +130,7 @@ static gen_status prepare(forecast *f)
     GEN_TRY(GEN_ALLOC(&f->source, size, "source"));
     snprintf(f->source, size, "libgen %s, method %s, from %s", gen_version(),
              method_names[n->method], f->s->source);
-    return GEN_OK;
+    return n->method == GEN_NOWCAST_DGMR ? load_model(f) : GEN_OK;
 }
 
 static gen_status open_file(forecast *f)
@@ -376,6 +395,7 @@ static void forecast_free(forecast *f)
     gen_forecast_free(&f->file);
     gen_radar_free(&f->s);
     gen_radar_free(&f->observed);
+    gen_model_free(&f->model);
     file_list_free(&f->files);
     gen_free(f->history);
     gen_free(f->source);
