@@ -33,7 +33,7 @@ struct gen_conv_job {
     gen_conv_form form;
     gen_conv_spec spec;
     int64_t n_each;
-    int n_parts, row_parts, oc_parts;
+    int n_parts, row_parts, oc_parts, pieces, lanes;
     bool staged;
     unit *unit;
     uint64_t unit_capacity;
@@ -219,7 +219,7 @@ static gen_status unit_for(gen_conv_job *j, gen_dnnl *dnnl, const gen_dnnl_conv 
     unit *u = &j->unit[j->units++];
     u->desc = *d;
     u->u = NULL;
-    return gen_dnnl_conv_forward(&u->u, dnnl, d);
+    return gen_dnnl_conv_forward(&u->u, dnnl, d, j->lanes);
 }
 
 static gen_status make_units(gen_conv_job *j, gen_dnnl *dnnl)
@@ -267,7 +267,7 @@ static gen_status block_for(gen_conv_job *j, gen_dnnl_unit *u, int phase, int *o
     *b = (block){ .phase = phase, .u = u, .offset = j->packed_bytes };
     b->bytes = gen_cpu_align(gen_dnnl_weight_bytes(u));
     j->packed_bytes += b->bytes * (uint64_t)j->oc_parts;
-    return gen_dnnl_pack_prepare(u);
+    return GEN_OK;
 }
 
 static gen_status make_blocks(gen_conv_job *j)
@@ -297,7 +297,7 @@ typedef struct packing {
     gen_conv_job *j;
     gen_backend *b;
     const float *w;
-    char *to, *scratch; /* scratch: [threads] x (fold + scratch) */
+    char *to, *scratch; /* scratch: [lanes] x (fold + scratch) */
     _Atomic int status;
 } packing;
 
@@ -305,20 +305,39 @@ static void pack_piece(void *ctx, int piece, int thread)
 {
     packing *k = ctx;
     gen_conv_job *j = k->j;
+    int lane = gen_cpu_lane(k->b, j->blocks * j->oc_parts, piece, thread);
     const block *b = &j->block[piece / j->oc_parts];
     int part = piece % j->oc_parts;
     int64_t channels = j->form.cout / j->oc_parts;
-    char *scratch = k->scratch + (j->fold_bytes + j->scratch_bytes) * (uint64_t)thread;
+    char *scratch = k->scratch + (j->fold_bytes + j->scratch_bytes) * (uint64_t)lane;
     const float *plain = k->w + phase_weights(j, b->phase) * part;
     if (!j->form.identity) {
         gen_conv_form_weights(&j->form, b->phase, part * channels, channels, k->w,
                               (float *)scratch);
         plain = (const float *)scratch;
     }
-    gen_status s = gen_dnnl_pack(b->u, thread, plain, k->to + b->offset + b->bytes * (uint64_t)part,
+    gen_status s = gen_dnnl_pack(b->u, lane, plain, k->to + b->offset + b->bytes * (uint64_t)part,
                                  scratch + j->fold_bytes);
     if (s != GEN_OK)
         atomic_store(&k->status, s);
+}
+
+/* Reorders for the lanes of packing; they may need more scratch than the units. */
+static gen_status pack_prepare(gen_conv_job *j, const gen_backend *b)
+{
+    int lanes = gen_cpu_lanes(b, j->blocks * j->oc_parts);
+    for (int i = 0; i < j->blocks; i++) {
+        GEN_TRY(gen_dnnl_pack_prepare(j->block[i].u, lanes));
+        if (gen_dnnl_scratch_bytes(j->block[i].u) > j->scratch_bytes)
+            j->scratch_bytes = gen_cpu_align(gen_dnnl_scratch_bytes(j->block[i].u));
+    }
+    return GEN_OK;
+}
+
+static uint64_t pack_scratch(const gen_conv_job *j, const gen_backend *b)
+{
+    return (j->fold_bytes + j->scratch_bytes) *
+           (uint64_t)gen_cpu_lanes(b, j->blocks * j->oc_parts);
 }
 
 static gen_status pack_all(packing *k)
@@ -341,20 +360,19 @@ static gen_status set_slots(gen_conv_job *j, const char *packed)
     return GEN_OK;
 }
 
-static uint64_t threads_of(const gen_backend *b)
-{
-    return (uint64_t)gen_pool_threads(b->pool);
-}
-
 static gen_status fill_packed(void *ctx, void *to)
 {
     packing *k = ctx;
-    uint64_t bytes = (k->j->fold_bytes + k->j->scratch_bytes) * threads_of(k->b);
-    GEN_TRY(gen_alloc_raw((void **)&k->scratch, bytes, 1, "packing of weights"));
+    gen_status status = GEN_OK;
     k->to = to;
-    gen_status s = pack_all(k);
+    GEN_GOTO(pack_prepare(k->j, k->b));
+    GEN_GOTO(gen_alloc_raw((void **)&k->scratch, pack_scratch(k->j, k->b), 1, "packing of weights"));
+    GEN_GOTO(pack_all(k));
+done:
     gen_free(k->scratch);
-    return s;
+    for (int i = 0; i < k->j->blocks; i++)
+        gen_dnnl_pack_drop(k->j->block[i].u);
+    return status;
 }
 
 static gen_status pack_constant(gen_prepare *p, gen_conv_job *j)
@@ -413,14 +431,17 @@ gen_status gen_conv_job_prepare(gen_prepare *p, gen_conv_form *form, const gen_c
     choose_cut(j);
     if (!rows_valid(j))
         j->row_parts = 1;
+    j->pieces = j->n_parts * j->row_parts * j->oc_parts;
+    j->lanes = gen_cpu_lanes(p->backend, j->pieces);
     GEN_GOTO(make_units(j, gen_cpu_dnnl(p->backend)));
     GEN_GOTO(make_blocks(j));
-    p->workspace = (j->scratch_bytes + j->stage_bytes) * threads_of(p->backend);
     if (p->is_const[1])
         GEN_GOTO(pack_constant(p, j));
     else
-        p->workspace += j->packed_bytes +
-                        (j->fold_bytes + j->scratch_bytes) * threads_of(p->backend);
+        GEN_GOTO(pack_prepare(j, p->backend));
+    p->workspace = (j->scratch_bytes + j->stage_bytes) * (uint64_t)j->lanes;
+    if (!j->packed)
+        p->workspace += j->packed_bytes + pack_scratch(j, p->backend);
 done:
     gen_dnnl_leave(entered);
     if (status != GEN_OK) {
@@ -434,6 +455,7 @@ done:
 
 typedef struct running {
     gen_conv_job *j;
+    const gen_backend *b;
     const char *x, *residual;
     const float *bias;
     char *y, *scratch;
@@ -442,7 +464,7 @@ typedef struct running {
 } running;
 
 typedef struct piece {
-    int n_part, row_part, oc_part, thread;
+    int n_part, row_part, oc_part, lane;
 } piece;
 
 /* The address in y where a phase's share begins, in elements from y. */
@@ -490,7 +512,7 @@ static gen_status run_phase(const running *r, int phase, const piece *w)
         return GEN_OK;
     const gen_dnnl_conv *d = &j->unit[u].desc;
     int64_t place = place_of(r, p, w, s.y0), size = (int64_t)gen_dtype_size(j->spec.dtype);
-    char *own = r->scratch + (j->scratch_bytes + j->stage_bytes) * (uint64_t)w->thread;
+    char *own = r->scratch + (j->scratch_bytes + j->stage_bytes) * (uint64_t)w->lane;
     char *y = r->y + place * size;
     gen_dnnl_operands o = {
         .x = r->x + (w->n_part * j->n_each * f->in[0] + s.x0) * r->x_row,
@@ -501,7 +523,7 @@ static gen_status run_phase(const running *r, int phase, const piece *w)
     };
     if (d->sum && r->residual != r->y)
         memcpy(y, r->residual + place * size, (size_t)(d->n * d->out[0] * r->y_row));
-    GEN_TRY(gen_dnnl_run(j->unit[u].u, w->thread, &o));
+    GEN_TRY(gen_dnnl_run(j->unit[u].u, w->lane, &o));
     if (j->staged)
         finish_phase(r, d, o.y, place);
     return GEN_OK;
@@ -511,7 +533,7 @@ static void run_piece(void *ctx, int index, int thread)
 {
     running *r = ctx;
     const gen_conv_job *j = r->j;
-    piece w = { .thread = thread };
+    piece w = { .lane = gen_cpu_lane(r->b, j->pieces, index, thread) };
     w.row_part = index % j->row_parts;
     w.oc_part = index / j->row_parts % j->oc_parts;
     w.n_part = index / j->row_parts / j->oc_parts;
@@ -524,7 +546,7 @@ static void run_piece(void *ctx, int index, int thread)
 
 static gen_status pack_varying(gen_conv_job *j, const float *w, char *workspace, gen_backend *b)
 {
-    char *at = workspace + (j->scratch_bytes + j->stage_bytes) * threads_of(b);
+    char *at = workspace + (j->scratch_bytes + j->stage_bytes) * (uint64_t)j->lanes;
     packing k = { .j = j, .b = b, .w = w, .to = at };
     k.scratch = at + j->packed_bytes;
     GEN_TRY(set_slots(j, k.to));
@@ -537,7 +559,7 @@ gen_status gen_conv_job_run(void *job, const void *const in[], void *const out[]
     gen_conv_job *j = job;
     gen_status status = GEN_OK;
     int64_t size = (int64_t)gen_dtype_size(j->spec.dtype), step = j->form.cout;
-    running r = { .j = j, .x = in[0], .y = out[0], .scratch = workspace };
+    running r = { .j = j, .b = b, .x = in[0], .y = out[0], .scratch = workspace };
     r.bias = j->spec.has_bias ? in[2] : NULL;
     r.residual = j->spec.has_residual ? in[2 + j->spec.has_bias] : NULL;
     r.x_row = j->form.cin * size;
@@ -550,7 +572,7 @@ gen_status gen_conv_job_run(void *job, const void *const in[], void *const out[]
     int entered = gen_dnnl_enter();
     if (!j->packed)
         GEN_GOTO(pack_varying(j, in[1], workspace, b));
-    gen_pool_run(b->pool, j->n_parts * j->row_parts * j->oc_parts, run_piece, &r);
+    gen_pool_run(b->pool, j->pieces, run_piece, &r);
     status = (gen_status)atomic_load(&r.status);
 done:
     gen_dnnl_leave(entered);

@@ -28,6 +28,7 @@ typedef struct conv_dw {
     gen_dnnl_conv desc[MAX_PARTS];
     gen_dnnl_unit *unit[MAX_PARTS];
     uint64_t scratch, partial; /* bytes */
+    uint64_t lanes;            /* of scratch: shares, or parts of unpacking */
 } conv_dw;
 
 static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
@@ -127,7 +128,7 @@ static bool describe(const conv_dw *s, share *h, gen_dnnl_conv *c)
     return c->in[0] > 0 && c->pad_lo[0] >= 0;
 }
 
-static gen_status make_units(conv_dw *s, gen_dnnl *dnnl)
+static gen_status make_units(conv_dw *s, const gen_backend *b)
 {
     for (int i = 0; i < s->shares; i++) {
         gen_dnnl_conv c;
@@ -141,7 +142,8 @@ static gen_status make_units(conv_dw *s, gen_dnnl *dnnl)
             continue;
         s->desc[u] = c;
         s->units++;
-        GEN_TRY(gen_dnnl_conv_weights(&s->unit[u], dnnl, &c));
+        GEN_TRY(gen_dnnl_conv_weights(&s->unit[u], gen_cpu_dnnl(b), &c,
+                                      gen_cpu_lanes(b, s->shares)));
     }
     return GEN_OK;
 }
@@ -160,12 +162,12 @@ static void free_dw(void *state)
 }
 
 /* One share when the pieces cannot be summed as they are. */
-static gen_status one_share(conv_dw *s, gen_dnnl *dnnl)
+static gen_status one_share(conv_dw *s, const gen_backend *b)
 {
     free_units(s);
     s->shares = 1;
     s->share[0] = (share){ .n1 = s->d.n, .y1 = at(s, s->d.y, 0) };
-    return make_units(s, dnnl);
+    return make_units(s, b);
 }
 
 static bool same_layouts(const conv_dw *s)
@@ -179,7 +181,6 @@ static bool same_layouts(const conv_dw *s)
 static gen_status prepare(gen_prepare *p)
 {
     gen_status status = GEN_OK;
-    gen_dnnl *dnnl = gen_cpu_dnnl(p->backend);
     conv_dw *s;
     int entered = gen_dnnl_enter();
     GEN_GOTO(GEN_ALLOC(&s, 1, "gradient of weights"));
@@ -188,16 +189,16 @@ static gen_status prepare(gen_prepare *p)
     s->axes = s->d.axes;
     s->dtype = gen_node_dtype(p->node->in[0]);
     choose_shares(s);
-    if (make_units(s, dnnl) != GEN_OK || !same_layouts(s))
-        GEN_GOTO(one_share(s, dnnl));
+    if (make_units(s, p->backend) != GEN_OK || !same_layouts(s))
+        GEN_GOTO(one_share(s, p->backend));
     GEN_GOTO(gen_dnnl_unpack_prepare(s->unit[0], &s->unpack_parts));
     for (int i = 0; i < s->units; i++)
         s->scratch = (uint64_t)most((int64_t)s->scratch,
                                     (int64_t)gen_dnnl_scratch_bytes(s->unit[i]));
     s->scratch = gen_cpu_align(s->scratch);
     s->partial = gen_cpu_align(gen_dnnl_weight_bytes(s->unit[0]));
-    p->workspace = s->scratch * (uint64_t)gen_pool_threads(p->backend->pool) +
-                   s->partial * (uint64_t)s->shares;
+    s->lanes = (uint64_t)gen_cpu_lanes(p->backend, most(s->shares, s->unpack_parts));
+    p->workspace = s->scratch * s->lanes + s->partial * (uint64_t)s->shares;
 done:
     gen_dnnl_leave(entered);
     if (status != GEN_OK && p->state) {
@@ -209,6 +210,7 @@ done:
 
 typedef struct running {
     conv_dw *s;
+    const gen_backend *b;
     const char *x, *dy;
     float *dw;
     char *scratch, *partial;
@@ -226,6 +228,7 @@ static void sum_share(void *ctx, int piece, int thread)
     running *r = ctx;
     conv_dw *s = r->s;
     const share *h = &s->share[piece];
+    int lane = gen_cpu_lane(r->b, s->shares, piece, thread);
     int64_t size = (int64_t)gen_dtype_size(s->dtype), x_row = s->d.cin, y_row = s->d.cout;
     for (int i = 1; i < s->axes; i++) {
         x_row *= at(s, s->d.x, i);
@@ -235,9 +238,9 @@ static void sum_share(void *ctx, int piece, int thread)
         .x = r->x + (h->n0 * at(s, s->d.x, 0) + h->x0) * x_row * size,
         .w = r->partial + s->partial * (uint64_t)piece,
         .y = (void *)(uintptr_t)(r->dy + (h->n0 * at(s, s->d.y, 0) + h->y0) * y_row * size),
-        .scratch = r->scratch + s->scratch * (uint64_t)thread,
+        .scratch = r->scratch + s->scratch * (uint64_t)lane,
     };
-    note(r, gen_dnnl_run(s->unit[h->unit], thread, &o));
+    note(r, gen_dnnl_run(s->unit[h->unit], lane, &o));
 }
 
 static void add_partials(void *ctx, int piece, int thread)
@@ -258,16 +261,17 @@ static void add_partials(void *ctx, int piece, int thread)
 static void unpack_part(void *ctx, int piece, int thread)
 {
     running *r = ctx;
-    char *scratch = r->scratch + r->s->scratch * (uint64_t)thread;
-    note(r, gen_dnnl_unpack(r->s->unit[0], piece, thread, r->partial, r->dw, scratch));
+    int lane = gen_cpu_lane(r->b, r->s->unpack_parts, piece, thread);
+    char *scratch = r->scratch + r->s->scratch * (uint64_t)lane;
+    note(r, gen_dnnl_unpack(r->s->unit[0], piece, r->partial, r->dw, scratch));
 }
 
 static gen_status run(void *state, const void *const in[], void *const out[], void *workspace,
                       gen_backend *b)
 {
     conv_dw *s = state;
-    running r = { .s = s, .x = in[0], .dy = in[1], .dw = out[0], .scratch = workspace };
-    r.partial = r.scratch + s->scratch * (uint64_t)gen_pool_threads(b->pool);
+    running r = { .s = s, .b = b, .x = in[0], .dy = in[1], .dw = out[0], .scratch = workspace };
+    r.partial = r.scratch + s->scratch * s->lanes;
     int64_t floats = (int64_t)(s->partial / sizeof(float));
     int entered = gen_dnnl_enter();
     gen_pool_run(b->pool, s->shares, sum_share, &r);

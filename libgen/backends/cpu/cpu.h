@@ -28,6 +28,19 @@ static inline uint64_t gen_cpu_align(uint64_t bytes)
     return (bytes + 63) & ~(uint64_t)63;
 }
 
+/* Scratch and memory objects of a job with few pieces need not exist for every thread: a lane belongs
+ * to one piece at a time. */
+static inline int gen_cpu_lanes(const gen_backend *b, int64_t pieces)
+{
+    int threads = gen_pool_threads(b->pool);
+    return pieces < threads ? (int)pieces : threads;
+}
+
+static inline int gen_cpu_lane(const gen_backend *b, int64_t pieces, int piece, int thread)
+{
+    return pieces < gen_pool_threads(b->pool) ? piece : thread;
+}
+
 /* Kernels of this folder, best first; the list itself is in cpu.c. */
 extern const gen_kernel gen_dnnl_conv_kernel, gen_dnnl_conv_transpose_kernel;
 extern const gen_kernel gen_dnnl_conv_dw_kernel;

@@ -30,7 +30,8 @@ struct gen_dnnl {
 typedef struct pack {
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
-    dnnl_memory_t *memory; /* [threads][3]: from, to, scratch */
+    dnnl_memory_t *memory; /* [lanes][3]: from, to, scratch */
+    int lanes;
     uint64_t offset;       /* elements of the plain side before this part */
 } pack;
 
@@ -38,7 +39,8 @@ struct gen_dnnl_unit {
     gen_dnnl *d;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
-    dnnl_memory_t *memory;  /* [threads][N_ARGS]; NULL where the unit has none */
+    dnnl_memory_t *memory;  /* [lanes][N_ARGS]; NULL where the unit has none */
+    int lanes;
     int arg[N_ARGS];        /* DNNL_ARG_ of each operand */
     md_ref weights;         /* owned by desc */
     dnnl_memory_t *slot;    /* weights at fixed addresses, only read, shared by the threads */
@@ -244,10 +246,11 @@ static gen_status memory_new(dnnl_memory_t *out, md_ref m, const gen_dnnl *d)
     return check(dnnl_memory_create(out, m, d->engine, DNNL_MEMORY_NONE), "memory");
 }
 
-static gen_status unit_new(gen_dnnl_unit **out, gen_dnnl *d)
+static gen_status unit_new(gen_dnnl_unit **out, gen_dnnl *d, int lanes)
 {
     GEN_TRY(GEN_ALLOC(out, 1, "oneDNN primitive"));
     (*out)->d = d;
+    (*out)->lanes = lanes;
     return GEN_OK;
 }
 
@@ -268,17 +271,17 @@ static gen_status unit_finish(gen_dnnl_unit *u, md_ref md[N_ARGS])
     u->weights = md[W];
     u->weight_bytes = dnnl_memory_desc_get_size(md[W]);
     layout_text(md[W], u->layout);
-    GEN_TRY(GEN_ALLOC(&u->memory, u->d->threads * N_ARGS, "oneDNN memory"));
-    for (int t = 0; t < u->d->threads; t++)
+    GEN_TRY(GEN_ALLOC(&u->memory, u->lanes * N_ARGS, "oneDNN memory"));
+    for (int t = 0; t < u->lanes; t++)
         for (int i = 0; i < N_ARGS; i++)
             if (md[i])
                 GEN_TRY(memory_new(&u->memory[t * N_ARGS + i], md[i], u->d));
     return GEN_OK;
 }
 
-static void pack_free(pack *p, int threads)
+static void pack_free(pack *p)
 {
-    for (int i = 0; p->memory && i < threads * 3; i++)
+    for (int i = 0; p->memory && i < p->lanes * 3; i++)
         if (p->memory[i])
             dnnl_memory_destroy(p->memory[i]);
     gen_free(p->memory);
@@ -286,6 +289,7 @@ static void pack_free(pack *p, int threads)
         dnnl_primitive_destroy(p->primitive);
     if (p->desc)
         dnnl_primitive_desc_destroy(p->desc);
+    *p = (pack){ 0 };
 }
 
 void gen_dnnl_unit_free(gen_dnnl_unit **pu)
@@ -293,11 +297,11 @@ void gen_dnnl_unit_free(gen_dnnl_unit **pu)
     gen_dnnl_unit *u = *pu;
     if (!u)
         return;
-    pack_free(&u->to_packed, u->d->threads);
+    pack_free(&u->to_packed);
     for (int i = 0; u->to_plain && i < u->parts; i++)
-        pack_free(&u->to_plain[i], u->d->threads);
+        pack_free(&u->to_plain[i]);
     gen_free(u->to_plain);
-    for (int i = 0; u->memory && i < u->d->threads * N_ARGS; i++)
+    for (int i = 0; u->memory && i < u->lanes * N_ARGS; i++)
         if (u->memory[i])
             dnnl_memory_destroy(u->memory[i]);
     gen_free(u->memory);
@@ -456,12 +460,13 @@ static dnnl_status_t forward_desc(gen_dnnl_unit *u, const gen_dnnl_conv *c, conv
 #endif
 }
 
-gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c)
+gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c,
+                                 int lanes)
 {
     gen_status status = GEN_OK;
     conv_mds m = { MD_NONE, MD_NONE, MD_NONE, MD_NONE, { 0 }, { 0 }, { 0 }, { 0 } };
     dnnl_primitive_attr_t a = NULL;
-    GEN_TRY(unit_new(out, d));
+    GEN_TRY(unit_new(out, d, lanes));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(conv_mds_new(&m, u, c, type_of(c->x)));
     GEN_GOTO(attr_new(&a, c));
@@ -499,13 +504,14 @@ static dnnl_status_t weights_desc(gen_dnnl_unit *u, conv_mds *m, const_dnnl_prim
 #endif
 }
 
-gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c)
+gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c,
+                                 int lanes)
 {
     gen_status status = GEN_OK;
     conv_mds fwd = { MD_NONE, MD_NONE, MD_NONE, MD_NONE, { 0 }, { 0 }, { 0 }, { 0 } }, m = fwd;
     dnnl_primitive_attr_t a = NULL;
     dnnl_primitive_desc_t hint = NULL;
-    GEN_TRY(unit_new(out, d));
+    GEN_TRY(unit_new(out, d, lanes));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(conv_mds_new(&fwd, u, c, type_of(c->x)));
     GEN_GOTO(conv_mds_new(&m, u, c, dnnl_f32));
@@ -544,7 +550,8 @@ static dnnl_status_t matmul_desc(gen_dnnl_unit *u, dnnl_memory_desc_t md[3],
 #endif
 }
 
-gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_matmul *m)
+gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_matmul *m,
+                                int lanes)
 {
     gen_status status = GEN_OK;
     dnnl_memory_desc_t md[3] = { MD_NONE, MD_NONE, MD_NONE };
@@ -553,7 +560,7 @@ gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl
     int skip = m->batch == 1, rank = 3 - skip;
     int64_t dim[3][3] = { { m->batch, m->m, m->k }, { m->batch, m->k, m->n },
                           { m->batch, m->m, m->n } };
-    GEN_TRY(unit_new(out, d));
+    GEN_TRY(unit_new(out, d, lanes));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(md_strided(&md[0], rank, dim[0] + skip, m->a_step + skip, t));
     GEN_GOTO(md_strided(&md[1], rank, dim[1] + skip, m->b_step + skip, t));
@@ -578,7 +585,7 @@ done:
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to)
+static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to, int lanes)
 {
     gen_status status = GEN_OK;
     dnnl_primitive_attr_t a = NULL;
@@ -590,8 +597,9 @@ static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to)
     uint64_t need = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     if (need > u->scratch_bytes)
         u->scratch_bytes = need;
-    GEN_GOTO(GEN_ALLOC(&p->memory, u->d->threads * 3, "oneDNN memory"));
-    for (int t = 0; t < u->d->threads; t++) {
+    GEN_GOTO(GEN_ALLOC(&p->memory, lanes * 3, "oneDNN memory"));
+    p->lanes = lanes;
+    for (int t = 0; t < lanes; t++) {
         GEN_GOTO(memory_new(&p->memory[t * 3], from, u->d));
         GEN_GOTO(memory_new(&p->memory[t * 3 + 1], to, u->d));
         if (need)
@@ -607,21 +615,21 @@ static gen_status set(dnnl_memory_t m, const void *p)
     return check(dnnl_memory_set_data_handle(m, (void *)(uintptr_t)p), "operand");
 }
 
-static gen_status pack_run(const gen_dnnl_unit *u, pack *p, int thread, const void *from, void *to,
+static gen_status pack_run(const gen_dnnl_unit *u, pack *p, int lane, const void *from, void *to,
                            void *scratch)
 {
-    dnnl_memory_t *m = p->memory + thread * 3;
+    dnnl_memory_t *m = p->memory + lane * 3;
     dnnl_exec_arg_t arg[3] = { { DNNL_ARG_FROM, m[0] }, { DNNL_ARG_TO, m[1] },
                                { DNNL_ARG_SCRATCHPAD, m[2] } };
     GEN_TRY(set(m[0], from));
     GEN_TRY(set(m[1], to));
     if (m[2])
         GEN_TRY(set(m[2], scratch));
-    return check(dnnl_primitive_execute(p->primitive, u->d->stream[thread], m[2] ? 3 : 2, arg),
+    return check(dnnl_primitive_execute(p->primitive, u->d->stream[lane], m[2] ? 3 : 2, arg),
                  "reorder");
 }
 
-gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u)
+gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u, int lanes)
 {
     int64_t step[6];
     dnnl_memory_desc_t plain = MD_NONE;
@@ -630,15 +638,20 @@ gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u)
     dense_steps(u->plain_rank, u->plain, step);
     gen_status status = md_strided(&plain, u->plain_rank, u->plain, step, dnnl_f32);
     if (status == GEN_OK)
-        status = pack_new(&u->to_packed, u, MD(plain), u->weights);
+        status = pack_new(&u->to_packed, u, MD(plain), u->weights, lanes);
     md_free(&plain);
     return status;
 }
 
-gen_status gen_dnnl_pack(gen_dnnl_unit *u, int thread, const float *plain, void *packed,
+gen_status gen_dnnl_pack(gen_dnnl_unit *u, int lane, const float *plain, void *packed,
                          void *scratch)
 {
-    return pack_run(u, &u->to_packed, thread, plain, packed, scratch);
+    return pack_run(u, &u->to_packed, lane, plain, packed, scratch);
+}
+
+void gen_dnnl_pack_drop(gen_dnnl_unit *u)
+{
+    pack_free(&u->to_packed);
 }
 
 /* Share [first, first + count) of dimension 0 (groups, or output channels). */
@@ -659,7 +672,7 @@ static gen_status unpack_part(gen_dnnl_unit *u, pack *p, int64_t first, int64_t 
 #else
     GEN_GOTO(check(dnnl_memory_desc_init_submemory(&share, u->weights, part, offset), "share"));
 #endif
-    GEN_GOTO(pack_new(p, u, MD(share), MD(plain)));
+    GEN_GOTO(pack_new(p, u, MD(share), MD(plain), 1)); /* one thread does a part */
 done:
     md_free(&plain);
     md_free(&share);
@@ -681,11 +694,11 @@ gen_status gen_dnnl_unpack_prepare(gen_dnnl_unit *u, int *parts)
     return GEN_OK;
 }
 
-gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, int thread, const void *packed, float *plain,
+gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, const void *packed, float *plain,
                            void *scratch)
 {
     pack *p = &u->to_plain[part];
-    return pack_run(u, p, thread, packed, plain + p->offset, scratch);
+    return pack_run(u, p, 0, packed, plain + p->offset, scratch);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -706,10 +719,10 @@ gen_status gen_dnnl_set_slot(gen_dnnl_unit *u, int slot, const void *weights)
     return now == weights ? GEN_OK : set(u->slot[slot], weights);
 }
 
-gen_status gen_dnnl_run(gen_dnnl_unit *u, int thread, const gen_dnnl_operands *o)
+gen_status gen_dnnl_run(gen_dnnl_unit *u, int lane, const gen_dnnl_operands *o)
 {
     const void *data[N_ARGS] = { o->x, o->w, o->bias, o->y, o->scratch };
-    dnnl_memory_t *m = u->memory + thread * N_ARGS;
+    dnnl_memory_t *m = u->memory + lane * N_ARGS;
     dnnl_exec_arg_t arg[N_ARGS];
     int n = 0;
     for (int i = 0; i < N_ARGS; i++) {
@@ -722,5 +735,5 @@ gen_status gen_dnnl_run(gen_dnnl_unit *u, int thread, const gen_dnnl_operands *o
             GEN_TRY(set(m[i], data[i]));
         n++;
     }
-    return check(dnnl_primitive_execute(u->primitive, u->d->stream[thread], n, arg), "primitive");
+    return check(dnnl_primitive_execute(u->primitive, u->d->stream[lane], n, arg), "primitive");
 }

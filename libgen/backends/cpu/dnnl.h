@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The only door to oneDNN (2.6 and 3.x). A unit is one primitive on dense blocks, channels last,
- * built for ONE thread, with memory objects for every thread of the pool, so that running it
- * allocates nothing and any thread may run it at any time.
+ * built for ONE thread. It has memory objects for as many lanes as it was asked for, so that running
+ * it allocates nothing; a lane is used by one thread at a time (gen_cpu_lane picks it).
  *
  * The invariant that bites: oneDNN asks OpenMP how many threads there are when a primitive is made
  * and when it runs. Workers are pinned to one when they start (gen_dnnl_one_thread); the caller
@@ -15,7 +15,7 @@
 
 #include "libgen/backends/backend.h"
 
-typedef struct gen_dnnl gen_dnnl; /* engine, and a stream for each thread */
+typedef struct gen_dnnl gen_dnnl; /* engine, and a stream for each lane */
 typedef struct gen_dnnl_unit gen_dnnl_unit;
 
 /* isa: the most oneDNN may use; it obeys only before its first primitive in this process. */
@@ -37,9 +37,11 @@ typedef struct gen_dnnl_conv {
     double slope;
 } gen_dnnl_conv;
 
-gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c);
+gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c,
+                                 int lanes);
 /* run: x, packed f32 dw (written), -, dy. */
-gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c);
+gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_conv *c,
+                                 int lanes);
 
 /* c [b,m,n] = a [b,m,k] x b [b,k,n]; steps in elements, so transposes are free. Operands: x is a,
  * w is b, y is c. */
@@ -48,7 +50,8 @@ typedef struct gen_dnnl_matmul {
     int64_t a_step[3], b_step[3], c_step[3];
     int64_t dtype; /* of a, b and c */
 } gen_dnnl_matmul;
-gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_matmul *m);
+gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl_matmul *m,
+                                int lanes);
 
 void gen_dnnl_unit_free(gen_dnnl_unit **u);
 
@@ -56,18 +59,20 @@ void gen_dnnl_unit_free(gen_dnnl_unit **u);
 #define GEN_DNNL_LAYOUT 160
 const char *gen_dnnl_layout(const gen_dnnl_unit *u);
 uint64_t gen_dnnl_weight_bytes(const gen_dnnl_unit *u);
-uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* that run and pack need, each thread */
+uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* that run and pack need, each lane */
 const char *gen_dnnl_kernel_name(const gen_dnnl_unit *u);
 
-/* Reorders between f32 [cout,cin/groups,*kernel] and the packed layout. _prepare first. */
-gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u);
-gen_status gen_dnnl_pack(gen_dnnl_unit *u, int thread, const float *plain, void *packed,
+/* Reorders between f32 [cout,cin/groups,*kernel] and the packed layout. _prepare first;
+ * _drop when all packing is done (not needed before gen_dnnl_unit_free). */
+gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u, int lanes);
+gen_status gen_dnnl_pack(gen_dnnl_unit *u, int lane, const float *plain, void *packed,
                          void *scratch);
+void gen_dnnl_pack_drop(gen_dnnl_unit *u);
 
 /* For conv_weights: the other way, in `parts` shares of the output channels (a function of the
  * shape only) that different threads may do. */
 gen_status gen_dnnl_unpack_prepare(gen_dnnl_unit *u, int *parts);
-gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, int thread, const void *packed, float *plain,
+gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, const void *packed, float *plain,
                            void *scratch);
 
 /* Weights that are only read live in slots, shared by the threads: giving oneDNN an address may
@@ -84,6 +89,6 @@ typedef struct gen_dnnl_operands {
     void *scratch;
     int slot;
 } gen_dnnl_operands;
-gen_status gen_dnnl_run(gen_dnnl_unit *u, int thread, const gen_dnnl_operands *o);
+gen_status gen_dnnl_run(gen_dnnl_unit *u, int lane, const gen_dnnl_operands *o);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct matmul {
     int64_t batch, m, n, k;
     int64_t a_batch, b_batch, a_step[2], b_step[2]; /* elements; b_batch 0: one b for all */
     int64_t m_each, n_each;
-    int m_parts, n_parts, runs; /* runs: shares of the batch */
+    int m_parts, n_parts, runs, pieces; /* runs: shares of the batch */
     gen_dtype dtype;
     gen_dnnl_unit *unit[2][2]; /* [last rows][last columns] */
     uint64_t scratch;
@@ -71,6 +71,7 @@ static void choose_cut(matmul *s)
     s->n_each = (s->n + n - 1) / n;
     s->m_parts = (int)((s->m + s->m_each - 1) / s->m_each);
     s->n_parts = (int)((s->n + s->n_each - 1) / s->n_each);
+    s->pieces = s->runs * s->m_parts * s->n_parts;
 }
 
 static void free_matmul(void *state)
@@ -81,7 +82,7 @@ static void free_matmul(void *state)
     gen_free(s);
 }
 
-static gen_status make_unit(matmul *s, int i, int j, gen_dnnl *d)
+static gen_status make_unit(matmul *s, int i, int j, const gen_backend *b)
 {
     gen_dnnl_matmul u = { .batch = 1, .k = s->k, .dtype = s->dtype };
     u.m = i ? s->m - (s->m_parts - 1) * s->m_each : s->m_each;
@@ -90,7 +91,8 @@ static gen_status make_unit(matmul *s, int i, int j, gen_dnnl *d)
     memcpy(u.b_step + 1, s->b_step, sizeof s->b_step);
     u.c_step[1] = s->n;
     u.c_step[2] = 1;
-    GEN_TRY(gen_dnnl_matmul_unit(&s->unit[i][j], d, &u));
+    GEN_TRY(gen_dnnl_matmul_unit(&s->unit[i][j], gen_cpu_dnnl(b), &u,
+                                 gen_cpu_lanes(b, s->pieces)));
     uint64_t need = gen_cpu_align(gen_dnnl_scratch_bytes(s->unit[i][j]));
     s->scratch = need > s->scratch ? need : s->scratch;
     return GEN_OK;
@@ -106,8 +108,8 @@ static gen_status prepare(gen_prepare *p)
     measure(s, p->node);
     choose_cut(s);
     for (int i = 0; i < 4; i++)
-        GEN_GOTO(make_unit(s, i / 2, i % 2, gen_cpu_dnnl(p->backend)));
-    p->workspace = s->scratch * (uint64_t)gen_pool_threads(p->backend->pool);
+        GEN_GOTO(make_unit(s, i / 2, i % 2, p->backend));
+    p->workspace = s->scratch * (uint64_t)gen_cpu_lanes(p->backend, s->pieces);
 done:
     gen_dnnl_leave(entered);
     if (status != GEN_OK && p->state) {
@@ -119,6 +121,7 @@ done:
 
 typedef struct running {
     const matmul *s;
+    const gen_backend *backend;
     const char *a, *b;
     char *y, *scratch;
     _Atomic int status;
@@ -129,6 +132,7 @@ static void run_piece(void *ctx, int piece, int thread)
     running *r = ctx;
     const matmul *s = r->s;
     int64_t size = (int64_t)gen_dtype_size(s->dtype);
+    int lane = gen_cpu_lane(r->backend, s->pieces, piece, thread);
     int i = piece % s->m_parts, j = piece / s->m_parts % s->n_parts;
     int64_t share = piece / s->m_parts / s->n_parts;
     int64_t m = i * s->m_each, n = j * s->n_each;
@@ -138,9 +142,9 @@ static void run_piece(void *ctx, int piece, int thread)
             .x = r->a + (k * s->a_batch + m * s->a_step[0]) * size,
             .w = r->b + (k * s->b_batch + n * s->b_step[1]) * size,
             .y = r->y + ((k * s->m + m) * s->n + n) * size,
-            .scratch = r->scratch + s->scratch * (uint64_t)thread,
+            .scratch = r->scratch + s->scratch * (uint64_t)lane,
         };
-        gen_status status = gen_dnnl_run(u, thread, &o);
+        gen_status status = gen_dnnl_run(u, lane, &o);
         if (status != GEN_OK)
             atomic_store(&r->status, status);
     }
@@ -150,9 +154,10 @@ static gen_status run(void *state, const void *const in[], void *const out[], vo
                       gen_backend *b)
 {
     const matmul *s = state;
-    running r = { .s = s, .a = in[0], .b = in[1], .y = out[0], .scratch = workspace };
+    running r = { .s = s, .backend = b, .a = in[0], .b = in[1], .y = out[0],
+                  .scratch = workspace };
     int entered = gen_dnnl_enter();
-    gen_pool_run(b->pool, s->runs * s->m_parts * s->n_parts, run_piece, &r);
+    gen_pool_run(b->pool, s->pieces, run_piece, &r);
     gen_dnnl_leave(entered);
     return (gen_status)atomic_load(&r.status);
 }
