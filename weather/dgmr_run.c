@@ -21,7 +21,7 @@
 #include "libgen/base/alloc.h"
 #include "weather/dgmr.h"
 
-#define BUDGET ((uint64_t)4 << 30) /* bytes, where the caller names none */
+#define BUDGET ((uint64_t)2 << 30) /* bytes, where the caller names none */
 
 /* More than any slab takes for a cell and lead time at full width (measured: 190 bytes). Below the
  * budget by this, no estimate is asked for. */
