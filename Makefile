@@ -203,10 +203,12 @@ TESTS := \
     tests/unit/import.c \
     tests/unit/model.c \
     tests/unit/nn.c \
+    tests/unit/ops_plain.c \
     tests/unit/plan.c \
     tests/unit/nowcast.c \
     tests/unit/radar.c \
     tests/unit/text.c \
+    tests/unit/vec.c \
     tests/unit/winograd.c \
 
 # The cases and checks of tests/check_ops.c.

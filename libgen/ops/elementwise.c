@@ -30,7 +30,7 @@ static gen_node *scalar(gen_graph *g, double value)
     return gen_fill(g, (gen_shape){ .rank = 0 }, value);
 }
 
-/* 1 where x > value, else 0. */
+/* 1 where x > value, or x < value, else 0. */
 static gen_node *above(gen_graph *g, gen_node *x, double value)
 {
     return gen_greater(g, x, scalar(g, value));
@@ -197,15 +197,14 @@ static double clamp_value(double x, const gen_unary_attr *k)
     return x < k->p ? k->p : x > k->q ? k->q : x;
 }
 
-/* 1 from lo to hi, both included. */
+/* d strictly between the bounds (as relu's at 0, and PyTorch's since 2.15). */
 static gen_node *clamp_slope(gen_graph *g, gen_node *n, gen_node *d)
 {
     const gen_unary_attr *k = n->attr;
-    gen_node *x = n->in[0];
     if (isfinite(k->p))
-        d = gen_mul(g, d, gen_affine(g, below(g, x, k->p), -1, 1));
+        d = gen_mul(g, d, above(g, n, k->p));
     if (isfinite(k->q))
-        d = gen_mul(g, d, gen_affine(g, above(g, x, k->q), -1, 1));
+        d = gen_mul(g, d, below(g, n, k->q));
     return d;
 }
 

@@ -80,34 +80,37 @@ static void gather_dx_grad(gen_graph *g, gen_node *n, gen_node *const dy[], cons
         dx[0] = gather_node(g, &gen_op_gather, (gen_node *[]){ dy[0], n->in[1] }, *k);
 }
 
-/* x [outer, dim, inner], y [outer, K, inner]: y = x at the index, or with `add` x += y there. */
-static void gather_rows(const gen_node *n, gen_shape x, double *at_x, double *at_y,
-                        const double *index, bool add)
+/* x [outer, dim, inner], y [outer, rows, inner]. */
+typedef struct rows {
+    int64_t outer, dim, inner, rows;
+} rows;
+
+static rows rows_of(const gen_node *n, gen_shape x)
 {
     int axis = (int)((const gen_gather_attr *)n->attr)->axis;
-    int64_t outer = 1, inner = 1, rows = gen_node_shape(n->in[1]).dim[0];
+    rows s = { 1, x.dim[axis], 1, gen_node_shape(n->in[1]).dim[0] };
     for (int i = 0; i < axis; i++)
-        outer *= x.dim[i];
+        s.outer *= x.dim[i];
     for (int i = axis + 1; i < x.rank; i++)
-        inner *= x.dim[i];
-    for (int64_t o = 0; o < outer; o++) {
-        for (int64_t r = 0; r < rows; r++) {
-            bool inside = index[r] >= 0 && index[r] < (double)x.dim[axis];
-            double *from = at_x + (o * x.dim[axis] + (inside ? (int64_t)index[r] : 0)) * inner;
-            double *to = at_y + (o * rows + r) * inner;
-            for (int64_t i = 0; i < inner; i++) {
-                if (!add)
-                    to[i] = inside ? from[i] : 0;
-                else if (inside)
-                    from[i] += to[i];
-            }
-        }
-    }
+        s.inner *= x.dim[i];
+    return s;
+}
+
+/* The row of x (counted through all outer indices) that is row r of y; -1 when there is none. */
+static int64_t row_of(const rows *s, const double *index, int64_t r)
+{
+    double i = index[r % s->rows];
+    return i >= 0 && i < (double)s->dim ? r / s->rows * s->dim + (int64_t)i : -1;
 }
 
 static void gather_ref(const gen_node *n, const double *const in[], double *const out[])
 {
-    gather_rows(n, gen_node_shape(n->in[0]), (double *)in[0], out[0], in[1], false);
+    rows s = rows_of(n, gen_node_shape(n->in[0]));
+    for (int64_t r = 0; r < s.outer * s.rows; r++) {
+        int64_t from = row_of(&s, in[1], r);
+        for (int64_t i = 0; i < s.inner; i++)
+            out[0][r * s.inner + i] = from < 0 ? 0 : in[0][from * s.inner + i];
+    }
 }
 
 static void zero(const gen_node *n, double *y)
@@ -119,8 +122,13 @@ static void zero(const gen_node *n, double *y)
 
 static void gather_dx_ref(const gen_node *n, const double *const in[], double *const out[])
 {
+    rows s = rows_of(n, n->shape[0]);
     zero(n, out[0]);
-    gather_rows(n, n->shape[0], out[0], (double *)in[0], in[1], true);
+    for (int64_t r = 0; r < s.outer * s.rows; r++) {
+        int64_t to = row_of(&s, in[1], r);
+        for (int64_t i = 0; i < s.inner && to >= 0; i++)
+            out[0][to * s.inner + i] += in[0][r * s.inner + i];
+    }
 }
 
 static gen_cost copy_cost(const gen_node *n)
@@ -244,35 +252,35 @@ static int64_t limit(double at, int64_t room)
     return at > 0 ? at < (double)room ? (int64_t)at : room : 0;
 }
 
-/* image [N,H,W,C], window [N,h,w,C]: window = image at the offset, or the reverse with `back`. */
-static void crop_windows(gen_shape image, gen_shape window, double *at_image, double *at_window,
-                         const double *offset, bool per_image, bool back)
+/* image [N,H,W,C], window [N,h,w,C]: the element of image that is element i of window. */
+static int64_t place_of(gen_shape image, gen_shape window, const gen_node *offset,
+                        const double *value, int64_t i)
 {
     int64_t height = image.dim[1], width = image.dim[2], channels = image.dim[3];
     int64_t h = window.dim[1], w = window.dim[2];
-    for (int64_t n = 0; n < image.dim[0]; n++) {
-        const double *at = offset + (per_image ? 2 * n : 0);
-        int64_t row = limit(at[0], height - h), col = limit(at[1], width - w);
-        for (int64_t y = 0; y < h; y++) {
-            double *i = at_image + ((n * height + row + y) * width + col) * channels;
-            double *o = at_window + (n * h + y) * w * channels;
-            for (int64_t c = 0; c < w * channels; c++)
-                *(back ? i + c : o + c) = *(back ? o + c : i + c);
-        }
-    }
+    int64_t c = i % channels, x = i / channels % w, y = i / channels / w % h;
+    int64_t n = i / channels / w / h;
+    const double *at = value + (gen_node_shape(offset).dim[0] > 1 ? 2 * n : 0);
+    y += limit(at[0], height - h);
+    x += limit(at[1], width - w);
+    return ((n * height + y) * width + x) * channels + c;
 }
 
 static void crop_ref(const gen_node *n, const double *const in[], double *const out[])
 {
-    crop_windows(gen_node_shape(n->in[0]), n->shape[0], (double *)in[0], out[0], in[1],
-                 gen_node_shape(n->in[1]).dim[0] > 1, false);
+    gen_shape image = gen_node_shape(n->in[0]), window = n->shape[0];
+    int64_t count = gen_shape_count(window);
+    for (int64_t i = 0; i < count; i++)
+        out[0][i] = in[0][place_of(image, window, n->in[1], in[1], i)];
 }
 
 static void crop_dx_ref(const gen_node *n, const double *const in[], double *const out[])
 {
+    gen_shape image = n->shape[0], window = gen_node_shape(n->in[0]);
+    int64_t count = gen_shape_count(window);
     zero(n, out[0]);
-    crop_windows(n->shape[0], gen_node_shape(n->in[0]), out[0], (double *)in[0], in[1],
-                 gen_node_shape(n->in[1]).dim[0] > 1, true);
+    for (int64_t i = 0; i < count; i++)
+        out[0][place_of(image, window, n->in[1], in[1], i)] = in[0][i];
 }
 
 static const gen_option crop_options[] = {

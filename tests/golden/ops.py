@@ -140,6 +140,53 @@ case("matmul", "batch, both transposed", [draw(2, 4, 3), draw(2, 2, 4)],
      lambda a, b: torch.matmul(a.mT, b.mT), transpose_a=1, transpose_b=1)
 case("matmul", "shared b", [draw(3, 2, 4), draw(4, 3)], torch.matmul, transpose_a=0, transpose_b=0)
 
+
+def apart(*shape, low=1):  # for functions of positive numbers, and divisors
+    return (torch.randint(low, 33, shape) / 16.0).requires_grad_(True)
+
+
+# Many values are equal or at a kink: 0 for relu and abs, the bounds of clamp, ties of max.
+for op, fn in (("relu", F.relu), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh),
+               ("exp", torch.exp), ("square", torch.square), ("abs", torch.abs),
+               ("softplus", F.softplus)):
+    case(op, "values", [draw(5, 8)], fn)
+for op, fn in (("log", torch.log), ("sqrt", torch.sqrt), ("rsqrt", torch.rsqrt),
+               ("reciprocal", torch.reciprocal)):
+    case(op, "values", [apart(3, 5)], fn)
+case("leaky_relu", "values", [draw(5, 8)], lambda x: F.leaky_relu(x, 0.25), slope=0.25)
+case("clamp", "values", [draw(5, 8)], lambda x: torch.clamp(x, -0.5, 0.25), lo=-0.5, hi=0.25)
+case("affine", "values", [draw(3, 5)], lambda x: -1.5 * x + 0.25, scale=-1.5, shift=0.25)
+BINARY = (("add", torch.add), ("sub", torch.sub), ("mul", torch.mul), ("div", torch.div),
+          ("max", torch.maximum), ("min", torch.minimum))
+for op, fn in BINARY:
+    second = apart if op == "div" else draw
+    case(op, "same", [draw(4, 6), second(4, 6)], fn)
+    case(op, "broadcast", [draw(2, 1, 4, 3), second(5, 1, 3)], fn)
+    case(op, "scalar", [draw(2, 3), second()], fn)
+case("lerp", "values", [draw(3, 5), draw(3, 5), draw(3, 5)], lambda u, a, b: torch.lerp(b, a, u))
+for axis in range(3):
+    case("softmax", "axis %d" % axis, [draw(3, 4, 5)], lambda x: torch.softmax(2 * x, axis), axis=axis)
+for axes in ([3], [0], [1, 2], [0, 2], [0, 1, 2, 3]):
+    bits = sum(1 << a for a in axes)
+    for op, fn in (("sum", torch.sum), ("mean", torch.mean), ("max_over", torch.amax)):
+        case(op, "axes %s" % axes, [draw(2, 3, 4, 5)], lambda x: fn(x, axes, keepdim=True), axes=bits)
+case("transpose", "rotate", [draw(2, 3, 4, 5)], lambda x: x.permute(3, 0, 1, 2), list=[3, 0, 1, 2])
+case("transpose", "five axes", [draw(2, 1, 3, 2, 4)], lambda x: x.permute(1, 4, 0, 3, 2),
+     list=[1, 4, 0, 3, 2])
+case("reshape", "open", [draw(2, 3, 4)], lambda x: x.reshape(4, -1), list=[4, -1])
+case("broadcast", "outer and inner", [draw(3, 1)], lambda x: x.expand(2, 3, 4), list=[2, 3, 4])
+case("concat", "axis 1", [draw(2, 1, 3), draw(2, 3, 3), draw(2, 2, 3)],
+     lambda *x: torch.cat(x, 1), axis=1)
+case("slice", "axis 1", [draw(2, 5, 3)], lambda x: x.narrow(1, 2, 2), axis=1, first=2, count=2)
+case("pad", "two axes", [draw(2, 3, 2)], lambda x: F.pad(x, (1, 0, 2, 3), value=0.5),
+     list=[0, 2, 1], hi=[0, 3, 0], value=0.5)
+case("gather", "repeated, axis 0", [draw(4, 3)],
+     lambda x: x.index_select(0, torch.tensor([3, 0, 3, 3, 1])), axis=0, list=[3, 0, 3, 3, 1])
+case("gather", "axis 2", [draw(2, 3, 4)],
+     lambda x: x.index_select(2, torch.tensor([1, 1, 0])), axis=2, list=[1, 1, 0])
+case("crop", "two images", [draw(2, 5, 6, 2)],
+     lambda x: torch.stack([x[0, 1:4, 2:4], x[1, 0:3, 4:6]]), h=3, w=2, list=[1, 2, 0, 4])
+
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ops.json")
 with open(path, "w") as f:
     f.write('{"made_by": "tests/golden/ops.py", "torch": "%s", "seed": %d, "cases": [\n' %

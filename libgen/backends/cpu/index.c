@@ -115,7 +115,7 @@ static gen_status gather_dx_prepare(gen_prepare *p)
 {
     GEN_TRY(gather_state_make(p, p->node->shape[0]));
     gather_state *s = p->state;
-    int64_t width = gen_vec_ceil(gen_vec_ceil(GEN_PIECE, s->rows + s->dim), 64) * 64;
+    int64_t width = gen_vec_ceil(gen_vec_ceil(GEN_PIECE, s->rows + s->dim), 1024) * 1024;
     s->together = width < s->inner ? width : s->inner;
     s->pieces = s->outer * gen_vec_ceil(s->inner, s->together);
     return GEN_OK;

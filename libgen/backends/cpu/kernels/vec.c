@@ -152,7 +152,11 @@ static float max(const float *x, int64_t n)
             lane[k] = larger(x[i + k], lane[k]);
     for (int k = 0; i < n; i++, k++)
         lane[k] = larger(x[i], lane[k]);
-    for (int k = 1; k < TOPS; k++)
+    for (int k = 0; k < TOPS / 2; k++)
+        lane[k] = larger(lane[k + TOPS / 2], lane[k]);
+    for (int k = 0; k < TOPS / 4; k++)
+        lane[k] = larger(lane[k + TOPS / 4], lane[k]);
+    for (int k = 1; k < TOPS / 4; k++)
         lane[0] = larger(lane[k], lane[0]);
     return lane[0];
 }
