@@ -109,6 +109,29 @@ static void quarter_width_planned(void **state)
     quarter(PLANNED);
 }
 
+/* Each rule of the plan off in turn, then all; and in bf16, within its rounding. */
+static void without_rules_and_in_bf16(void **state)
+{
+    (void)state;
+    gen_dgmr_config c = config_of(&gen_dgmr_ocf_arch, 192, 96, 2);
+    struct made m = make(&gen_dgmr_ocf_arch, c, (struct size){ 2, 3, 64, 64 }, false);
+    int64_t n = gen_shape_count(gen_node_shape(m.rain));
+    for (unsigned rule = 1; rule <= GEN_RULES_ALL + 1u; rule <<= 1) {
+        const gen_plan_options o = { .rules_off = rule > GEN_RULES_ALL ? GEN_RULES_ALL : rule };
+        float *rain = rule_planned(m.net.g, &m.rain, 1, &o);
+        check_values("dgmr_small", rain, n, 7);
+        free(rain);
+    }
+    float *exact = rule_planned(m.net.g, &m.rain, 1, NULL);
+    float *half = rule_planned(m.net.g, &m.rain, 1, &(gen_plan_options){ .precision = GEN_BF16 });
+    double distance = rule_distance(half, exact, n);
+    print_message("bf16: %.2g\n", distance);
+    assert_true(distance > 1e-6 && distance < 0.05);
+    free(exact);
+    free(half);
+    unmake(&m);
+}
+
 /* By the width multiplier. */
 static void quarter_width_of_the_paper(void **state)
 {
@@ -370,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quarter_width),
         cmocka_unit_test(quarter_width_planned),
+        cmocka_unit_test(without_rules_and_in_bf16),
         cmocka_unit_test(quarter_width_of_the_paper),
         cmocka_unit_test(full_width_planned),
         cmocka_unit_test(gradients_in_eval),

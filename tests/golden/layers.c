@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libgen/nn against PyTorch and the PyPI package dgmr: files made by make_layers.py. Each layer is
- * evaluated by the references of its ops, in double, so that what is tested is the layer.
+ * libgen/nn against PyTorch and the PyPI package dgmr: files made by make_layers.py.
  */
 #include "tests/golden/rule.h"
 
@@ -19,22 +18,37 @@ static void free_net(gen_net *net)
     gen_graph_free(&g);
 }
 
-/* The pieces out[0..n) against the next elements of a golden file. */
+static void compare(gen_node *const out[], int n, const float *found, const float *expected,
+                    double tolerance)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t count = gen_shape_count(gen_node_shape(out[i]));
+        double distance = rule_distance(found, expected, count);
+        if (!(distance <= tolerance))
+            fail_msg("piece %d ('%s'): distance %g", i, gen_node_name(out[i]), distance);
+        found += count;
+        expected += count;
+    }
+}
+
+/* The pieces out[0..n) against the next elements of a golden file: by the references of the ops, in
+ * double, which is exact; and by a plan in f32, with and without its rules. */
 static void check(gen_net *net, gen_node *const out[], int n, const gen_tensor *golden, int64_t *at)
 {
     rule_graph_is_whole(net->g);
+    const float *expected = (const float *)golden->data + *at;
+    for (int i = 0; i < n; i++)
+        *at += gen_shape_count(gen_node_shape(out[i]));
+    assert_true(*at <= golden->shape.dim[0]);
     float *found = rule_reference(net->g, out, n);
-    const float *expected = golden->data;
-    for (int64_t i = 0, from = 0; i < n; i++) {
-        int64_t count = gen_shape_count(gen_node_shape(out[i]));
-        assert_true(*at + count <= golden->shape.dim[0]);
-        double distance = rule_distance(found + from, expected + *at, count);
-        if (!(distance <= 1e-6))
-            fail_msg("piece %d ('%s'): distance %g", (int)i, gen_node_name(out[i]), distance);
-        from += count;
-        *at += count;
-    }
+    compare(out, n, found, expected, 1e-6);
     free(found);
+    const gen_plan_options options[] = { { 0 }, { .rules_off = GEN_RULES_ALL } };
+    for (int k = 0; k < GEN_LEN(options); k++) {
+        found = rule_planned(net->g, out, n, &options[k]);
+        compare(out, n, found, expected, 1e-4);
+        free(found);
+    }
 }
 
 static gen_node *next_of(const gen_net *net, const char *name)
