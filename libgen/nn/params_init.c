@@ -32,8 +32,8 @@ static gen_status orthogonalise(float *values, int64_t rows, int64_t cols)
         for (int64_t i = 0; i < m; i++)
             a[j * m + i] = values[tall ? i * cols + j : j * cols + i];
 
-    /* One thread: the same bits on every machine, and no OpenMP team that waits for a scheduler tick at
-     * each of the QR's many small products when a core is busy elsewhere. */
+    /* One thread: the same bits on every machine, and no OpenMP team that waits for a scheduler
+     * tick at each of the QR's many small products when a core is busy elsewhere. */
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
     lapack_int info =
