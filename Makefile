@@ -204,6 +204,7 @@ TESTS := \
     tests/unit/model.c \
     tests/unit/nn.c \
     tests/unit/ops_plain.c \
+    tests/unit/ops.c \
     tests/unit/plan.c \
     tests/unit/nowcast.c \
     tests/unit/radar.c \
