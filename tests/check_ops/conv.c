@@ -158,6 +158,11 @@ static const conv_case
     pool_point  = { X2(1, 8, 8, 4), 8, { 1, 1 }, { POOL(2, 2) }, true, true },
     pool_solid  = { X3(1, 4, 6, 6, 4), 8, { 3, 3, 3 },
                     { PAD(1, 1, 1), POOL(2, 2, 2) }, true, false },
+    pool_mixed  = { X2(1, 9, 10, 3), 4, { 3, 3 }, { PAD(1, 1), POOL(3, 2) }, true, false },
+    both_mixed  = { X2(2, 6, 5, 3), 4, { 3, 2 },
+                    { LO(2, 0), HI(0, 1), UP(1, 2), POOL(2, 3) }, true, true },
+    solid_parts = { X3(1, 3, 4, 5, 4), 6, { 3, 2, 3 }, { PAD(1, 1, 1), UP(2, 1, 3), POOL(1, 2, 2) },
+                    true, true },
     bench_up    = { X2(1, 64, 64, 96), 48, { 3, 3 }, { PAD(1, 1), UP(2, 2) }, true, false },
     bench_pool  = { X2(1, 128, 128, 24), 48, { 3, 3 }, { PAD(1, 1), POOL(2, 2) }, true, false },
     bench_res   = { X2(1, 64, 64, 96), 96, { 3, 3 }, { PAD(1, 1), ACT(RELU) }, true, true };
@@ -167,7 +172,7 @@ static const conv_case
     X(residual, 0) X(no_bias, 0) X(res_relu, 0) X(res_sigmoid, 0) X(res_point, 0) X(up2, 0)        \
     X(up2_wide, 0) X(up2_res, 0) X(up2_5x5, 0) X(up_mixed, 0) X(up_lopsided, 0) X(up_point, 0)     \
     X(up_line, 0) X(up_solid, 0) X(pool2, 0) X(pool2_odd, 0) X(pool2_wide, 0) X(pool2_res, 0)      \
-    X(pool_point, 0) X(pool_solid, 0)                                                              \
+    X(pool_point, 0) X(pool_solid, 0) X(pool_mixed, 0) X(both_mixed, 0) X(solid_parts, 0)          \
     X(bench_up, CHECK_BENCH) X(bench_pool, CHECK_BENCH) X(bench_res, CHECK_BENCH)
 /* clang-format on */
 

@@ -44,6 +44,7 @@ static const scale_case
     sigmoid   = { { 4, { 2, 3, 5, 8 } }, 1, 1, { .act = GEN_ACT_SIGMOID } },
     tanh_act  = { { 4, { 2, 3, 5, 8 } }, 2, 1, { .act = GEN_ACT_TANH } },
     act_only  = { { 4, { 1, 3, 5, 8 } }, 0, 0, { .act = GEN_ACT_RELU } },
+    pieces_s  = { { 4, { 3, 40, 41, 33 } }, 2, 1, { 0 } },
     bench     = { { 4, { 4, 64, 64, 96 } }, 1, 1, { .act = GEN_ACT_RELU } };
 /* clang-format on */
 
@@ -88,6 +89,8 @@ static const norm_case
     grouped     = { { 4, { 6, 3, 4, 5 } }, { .groups = 3 }, 0 },
     each        = { { 4, { 3, 4, 4, 17 } }, { .groups = 3, .eps = 1e-4 }, 0 },
     far_mean    = { { 4, { 2, 8, 9, 4 } }, { 0 }, 30 },
+    pieces      = { { 4, { 4, 48, 50, 17 } }, { .groups = 2 }, 0.5 },
+    pieces_wide = { { 3, { 2, 150, 300 } }, { 0 }, 0 },
     many_cells  = { { 4, { 2, 40, 41, 3 } }, { 0 }, 0.5 },
     bench_norm  = { { 4, { 8, 64, 64, 96 } }, { .groups = 2 }, 0 };
 /* clang-format on */
@@ -106,6 +109,7 @@ const check_case check_norm[] = {
     SCALE(mixed_2, 0),
     SCALE(scaled, 0),
     SCALE(shifted, 0),
+    SCALE(pieces_s, 0),
     SCALE(relu, CHECK_REFUSED),
     SCALE(leaky, CHECK_REFUSED),
     SCALE(sigmoid, CHECK_REFUSED),
@@ -122,6 +126,8 @@ const check_case check_norm[] = {
     NORM(each, 0),
     NORM(far_mean, 0),
     NORM(many_cells, 0),
+    NORM(pieces, 0),
+    NORM(pieces_wide, 0),
     NORM(bench_norm, CHECK_BENCH),
     DX(pair, 0),
     DX(flat, 0),
@@ -132,6 +138,8 @@ const check_case check_norm[] = {
     DX(grouped, 0),
     DX(each, 0),
     DX(many_cells, 0),
+    DX(pieces, 0),
+    DX(pieces_wide, 0),
     DX(bench_norm, CHECK_BENCH),
     { 0 },
 };

@@ -26,6 +26,7 @@ static const up_case
     up_mixed = { { 4, { 1, 4, 3, 16 } }, { 3, 1 } },
     up_line  = { { 3, { 2, 9, 3 } }, { 5 } },
     up_solid = { { 5, { 1, 2, 3, 2, 5 } }, { 1, 2, 3 } },
+    up_large = { { 4, { 2, 31, 33, 20 } }, { 2, 2 } },
     up_bench = { { 4, { 1, 128, 128, 96 } }, { 2, 2 } };
 
 /* ---- pools ----------------------------------------------------------------------------------- */
@@ -62,13 +63,17 @@ static const pool_case
     pool_solid_p = { { 5, { 1, 5, 4, 5, 3 } },
                      { .kernel = { 3, 2, 3 }, .stride = { 2, 1, 2 }, .pad_lo = { 1, 0, 1 },
                        .pad_hi = { 1, 1, 0 }, .exclude_pad = 1 } },
+    pool_pieces  = { { 4, { 2, 62, 65, 20 } }, { .kernel = { 2, 2 } } },
+    pool_over    = { { 4, { 1, 60, 61, 37 } },
+                     { .kernel = { 3, 3 }, .stride = { 2, 1 }, .pad_lo = { 1, 1 } } },
     pool_bench   = { { 4, { 4, 128, 128, 48 } }, { .kernel = { 2, 2 } } },
     pool_bench_3 = { { 4, { 1, 73, 73, 192 } }, { .kernel = { 3, 3 }, .stride = { 2, 2 } } };
 
 #define POOLS(X)                                                                                   \
     X(pool_one, 0) X(pool_2, 0) X(pool_2_odd, 0) X(pool_2_wide, 0) X(pool_overlap, 0)              \
     X(pool_padded, 0) X(pool_inside, 0) X(pool_same, 0) X(pool_askew, 0) X(pool_askew_2, 0)        \
-    X(pool_gaps, 0) X(pool_line, 0) X(pool_solid, 0) X(pool_solid_p, 0)                            \
+    X(pool_gaps, 0) X(pool_line, 0) X(pool_solid, 0) X(pool_solid_p, 0) X(pool_pieces, 0)          \
+    X(pool_over, 0)                                                                                \
     X(pool_bench, CHECK_BENCH) X(pool_bench_3, CHECK_BENCH)
 /* clang-format on */
 
@@ -149,6 +154,7 @@ static const block_case
     block_3_tf  = { { 4, { 1, 6, 9, 9 } }, 3, true },
     block_c1    = { { 4, { 1, 8, 8, 1 } }, 2, false },
     block_to_1  = { { 4, { 1, 3, 4, 4 } }, 2, true },
+    block_large = { { 4, { 2, 64, 66, 8 } }, 2, false },
     block_bench = { { 4, { 4, 256, 256, 4 } }, 2, false };
 /* clang-format on */
 
@@ -163,12 +169,13 @@ static const block_case
 /* clang-format off */
 const check_case check_resample[] = {
     UP(up_one, 0) UP(up_plane, 0) UP(up_mixed, 0) UP(up_line, 0) UP(up_solid, 0)
+    UP(up_large, 0)
     UP(up_bench, CHECK_BENCH)
     POOLS(AVG) POOLS(MAX) POOLS(AVG_DX) POOLS(MAX_DX)
     DEPTH(block_1, 0) DEPTH(block_2, 0) DEPTH(block_2_tf, 0) DEPTH(block_3, 0) DEPTH(block_3_tf, 0)
-    DEPTH(block_c1, 0) DEPTH(block_bench, CHECK_BENCH)
+    DEPTH(block_c1, 0) DEPTH(block_large, 0) DEPTH(block_bench, CHECK_BENCH)
     SPACE(block_1, 0) SPACE(block_2, 0) SPACE(block_2_tf, 0) SPACE(block_3, 0) SPACE(block_3_tf, 0)
-    SPACE(block_to_1, 0) SPACE(block_bench, CHECK_BENCH)
+    SPACE(block_to_1, 0) SPACE(block_large, 0) SPACE(block_bench, CHECK_BENCH)
     { 0 },
 };
 /* clang-format on */

@@ -12,7 +12,10 @@
 
 #include <string.h>
 
+#include <libgen/random.h>
+
 #include "libgen/ops/list.h"
+#include "tests/eval.h"
 
 static gen_graph *graph;
 
@@ -151,6 +154,94 @@ static void fused_convolutions_cost_what_they_compute(void **state)
     assert_true(taps(x, 1, &pool1) == 1);
 }
 
+/* The fused convolution is defined by its parts, act(pool(conv(up(x), w)) + b + r); here up to r. */
+static gen_node *in_parts(gen_node *x, gen_node *w, gen_node *b, const gen_conv_attr *a)
+{
+    gen_conv_attr plain = *a;
+    gen_pool_attr pool = { 0 };
+    memset(plain.up, 0, sizeof plain.up);
+    memset(plain.pool, 0, sizeof plain.pool);
+    plain.act = 0;
+    memcpy(pool.kernel, a->pool, sizeof pool.kernel);
+    gen_node *y = gen_conv(graph, gen_upsample(graph, x, a->up), w, NULL, &plain);
+    return gen_add(graph, gen_avg_pool(graph, y, &pool), b);
+}
+
+static gen_node *activated(gen_node *y, const gen_conv_attr *a)
+{
+    switch (a->act) {
+    case GEN_ACT_RELU:
+        return gen_relu(graph, y);
+    case GEN_ACT_LEAKY_RELU:
+        return gen_leaky_relu(graph, y, a->slope);
+    case GEN_ACT_SIGMOID:
+        return gen_sigmoid(graph, y);
+    case GEN_ACT_TANH:
+        return gen_tanh(graph, y);
+    default:
+        return y;
+    }
+}
+
+static void fill_all(eval *e)
+{
+    float v[2048];
+    for (int i = 0; i < gen_graph_count(graph); i++) {
+        const gen_node *n = gen_graph_node(graph, i);
+        int64_t count = gen_shape_count(n->shape[0]);
+        if (n->op != &gen_op_input)
+            continue;
+        assert_true(count <= GEN_LEN(v));
+        gen_random_normal(v, count, 3, (uint64_t)i, 0);
+        for (int64_t j = 0; j < count; j++)
+            eval_value(e, n)[j] = (double)v[j];
+    }
+}
+
+static void check_parts(gen_shape x_shape, gen_shape w_shape, const gen_conv_attr *a)
+{
+    eval e;
+    gen_node *x = gen_input(graph, "x", GEN_F32, x_shape);
+    gen_node *w = gen_input(graph, "w", GEN_F32, w_shape);
+    gen_node *b = gen_input(graph, "b", GEN_F32, GEN_SHAPE(w_shape.dim[0]));
+    gen_node *sum = in_parts(x, w, b, a);
+    gen_node *r = gen_input(graph, "r", GEN_F32, gen_node_shape(sum));
+    gen_node *parts = activated(gen_add(graph, sum, r), a);
+    gen_node *fused = gen_conv_fused(graph, x, w, b, r, a);
+    if (gen_graph_status(graph) != GEN_OK)
+        fail_msg("%s", gen_last_error());
+    eval_open(&e, graph);
+    fill_all(&e);
+    eval_run(&e);
+    gen_tensor found = { GEN_F64, gen_node_shape(fused), eval_value(&e, fused) };
+    gen_tensor expected = { GEN_F64, gen_node_shape(parts), eval_value(&e, parts) };
+    assert_true(gen_shape_equal(found.shape, expected.shape));
+    assert_true(gen_compare(&found, &expected).relative < 1e-13);
+    eval_close(&e);
+    gen_graph_free(&graph);
+    assert_int_equal(gen_graph_create(&graph), GEN_OK);
+}
+
+static void fused_convolution_is_its_parts(void **state)
+{
+    gen_shape line = GEN_SHAPE(2, 9, 4), plane = GEN_SHAPE(2, 6, 5, 4);
+    gen_shape solid = GEN_SHAPE(1, 3, 4, 5, 4);
+    (void)state;
+    check_parts(line, GEN_SHAPE(6, 2, 4),
+                &(gen_conv_attr){ .pad_lo = { 2 }, .up = { 3 }, .pool = { 2 }, .groups = 2,
+                                  .act = GEN_ACT_TANH });
+    check_parts(plane, GEN_SHAPE(3, 4, 3, 2),
+                &(gen_conv_attr){ .pad_lo = { 2, 0 }, .pad_hi = { 0, 3 }, .up = { 2, 1 },
+                                  .pool = { 3, 2 }, .act = GEN_ACT_LEAKY_RELU, .slope = 0.3 });
+    check_parts(plane, GEN_SHAPE(6, 2, 2, 3),
+                &(gen_conv_attr){ .stride = { 1, 2 }, .dilation = { 2, 1 }, .pad_hi = { 3, 1 },
+                                  .up = { 1, 3 }, .pool = { 2, 2 }, .groups = 2,
+                                  .act = GEN_ACT_SIGMOID });
+    check_parts(solid, GEN_SHAPE(2, 4, 3, 2, 3),
+                &(gen_conv_attr){ .pad_lo = { 1, 1, 0 }, .pad_hi = { 1, 0, 2 },
+                                  .up = { 2, 1, 3 }, .pool = { 1, 2, 3 }, .act = GEN_ACT_RELU });
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_graph, close_graph)
@@ -160,6 +251,7 @@ int main(void)
         TEST(huge_sizes_are_refused),
         TEST(zero_means_usual),
         TEST(fused_convolutions_cost_what_they_compute),
+        TEST(fused_convolution_is_its_parts),
     };
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }
