@@ -159,8 +159,7 @@ static void print_text(const struct description *d, bool tensors)
     for (const gen_json *v = gen_json_first(d->metadata); v; v = gen_json_next(v)) {
         const char *s = "";
         (void)gen_json_string(v, NULL, &s);
-        if (strncmp(gen_json_key(v), "libgen.arch", 11) &&
-            strncmp(gen_json_key(v), "libgen.config", 13))
+        if (strcmp(gen_json_key(v), "libgen.arch") && strcmp(gen_json_key(v), "libgen.config"))
             printf("metadata   %s: %s\n", gen_json_key(v), gen_quote(s, q));
     }
     if (d->file->note)

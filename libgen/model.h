@@ -69,8 +69,8 @@ typedef struct gen_model {
     int file;            /* descriptor of the file it came from, for the digest; -1 when none */
 } gen_model;
 
-/* SHA-256 of the file, in hex; "" for a model that came from no file. Computed here, not by load: it
- * reads the file (0.15 s for 200 MB with the processor's instructions, 1 s without). */
+/* SHA-256 of the file, in hex; "" for a model that came from no file. Computed here, not by load:
+ * it reads the file (0.15 s for 200 MB with the processor's instructions, 1 s without). */
 GEN_API gen_status gen_model_digest(const gen_model *m, char hex[65]);
 
 /* Reads our own format: arch and every tensor must match the config exactly; otherwise EMODEL, with
@@ -85,8 +85,8 @@ GEN_API void gen_model_free(gen_model **m);
 GEN_API gen_status gen_model_save(const gen_model *m, const char *path, gen_dtype dtype,
                                   const char *extra, bool force);
 
-/* Reads a foreign file (.safetensors, .pth/.bin zip, older .pth stream) by `arch` or, when NULL, the
- * first arch that recognises it. *report gets a text (free with gen_text_free) listing what was
+/* Reads a foreign file (.safetensors, .pth/.bin zip, older .pth stream) by `arch` or, when NULL,
+ * the first arch that recognises it. *report gets a text (free with gen_text_free) listing what was
  * ignored. */
 GEN_API gen_status gen_model_import(gen_model **out, const char *path, const gen_arch *arch,
                                     char **report);
@@ -96,11 +96,12 @@ GEN_API void gen_text_free(char *text);
 
 /* gen_arch.import completes the config first: the first declaration below builds our network from
  * it. What is missing, of the wrong shape or contradictory is collected, and reported by
- * gen_model_import in one sentence; a declaration fails only for want of memory, on unreadable files
- * and when the config builds no network. */
+ * gen_model_import in one sentence; a declaration fails only for want of memory, on unreadable
+ * files and when the config builds no network. */
 
 /* A foreign tensor by name; data NULL when there is none. An optional common prefix such as
- * "generator." is tried by itself; duplicates must be bit-equal. f32; valid until the import ends. */
+ * "generator." is tried by itself; duplicates must be bit-equal. f32; valid until the import ends.
+ */
 GEN_API gen_tensor gen_import_find(gen_import *im, const char *name);
 /* The shape of a foreign tensor, without reading values: rank -1 when there is none. For recognises
  * and for widths. */
@@ -108,8 +109,8 @@ GEN_API gen_shape gen_import_shape(const gen_import *im, const char *name);
 GEN_API int gen_import_count(const gen_import *im);
 GEN_API const char *gen_import_name(const gen_import *im, int i);
 /* Weight at foreign path `from` in any of the three spellings of spectral norm
- * (parametrizations.weight.original|0._u|0._v; weight_orig|weight_u|weight_v; weight), with its bias,
- * to scope `to`: w, b and, when our network has them, u, v (a folded weight sets u, v so that
+ * (parametrizations.weight.original|0._u|0._v; weight_orig|weight_u|weight_v; weight), with its
+ * bias, to scope `to`: w, b and, when our network has them, u, v (a folded weight sets u, v so that
  * u.(W v) = 1). `permute` reorders input channels (permute[i] = foreign channel of our channel i),
  * or NULL. */
 GEN_API gen_status gen_import_layer(gen_import *im, const char *from, const char *to,
@@ -117,7 +118,7 @@ GEN_API gen_status gen_import_layer(gen_import *im, const char *from, const char
 /* PyTorch batch norm weight, bias, running_mean, running_var -> gamma, beta, mean, var. */
 GEN_API gen_status gen_import_norm(gen_import *im, const char *from, const char *to);
 GEN_API gen_status gen_import_copy(gen_import *im, const char *from, const char *to);
-/* Foreign names that are known and not used (listed apart from the unknown). `prefix` of the name. */
+/* Foreign names that are known and not used (listed apart from the unknown), by their prefix. */
 GEN_API gen_status gen_import_ignore(gen_import *im, const char *prefix, const char *why);
 /* A line for the report, e.g. config keys that are not used. */
 GEN_API gen_status gen_import_note(gen_import *im, const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pickles of any bytes: a sentence or a value that can be walked to a bounded depth; the same whether
- * the bytes come from memory or, in pieces, from a file.
+ * Pickles of any bytes: a sentence or a value that can be walked to a bounded depth; the same
+ * whether the bytes come from memory or, in pieces, from a file.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -113,6 +113,32 @@ def zip_of_pickle(name, data):
         z.writestr("archive/version", "3\n")
 
 
+def rezip(name, source, change=lambda entry, data: data, **options):
+    """`source` again, with changed entries or compressed."""
+    with zipfile.ZipFile(os.path.join(OUT, source)) as old, \
+            zipfile.ZipFile(os.path.join(OUT, name), "w", **options) as z:
+        for entry in old.infolist():
+            if "serialization_id" not in entry.filename:
+                z.writestr(entry.filename, change(entry.filename, old.read(entry)))
+
+
+def lies():
+    """Archives that are not what they say."""
+    rezip("deflated.pth", "small.pth", compression=zipfile.ZIP_DEFLATED)
+    rezip("short.pth", "small.pth", lambda e, d: d[:-1] if e.endswith("data/0") else d)
+    rezip("big_endian.pth", "small.pth", lambda e, d: b"big" if e.endswith("order") else d)
+    with open(os.path.join(OUT, "small.pth"), "rb") as f:
+        data = f.read()
+    at = data.rindex(b"PK\1\2", 0, data.index(b"small/data/0", data.index(b"PK\1\2")))
+    for name, where, new in (("claims.pth", at + 24, b"\xff\xff\xff\x7f"),
+                             ("checksum.pth", at + 16, b"\0\0\0\0")):
+        with open(os.path.join(OUT, name), "wb") as f:
+            f.write(data[:where] + new + data[where + 4:])
+    endless = {}
+    endless["state_dict"] = endless
+    zip_of_pickle("endless.pth", pickle.dumps(endless, protocol=2))
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     torch.manual_seed(1)
@@ -140,6 +166,8 @@ def main():
                                          for k, v in new.items())
     save("parameters_stream.pth", parameters, _use_new_zipfile_serialization=False)
 
+    save("small.pth", collections.OrderedDict(a=values("a", (2, 3)), b=values("b", (5,))))
+    lies()
     save_file({"mix": effective(new, "mix"), "body": effective(new, "body")},
               os.path.join(OUT, "expected.safetensors"))
 

@@ -200,6 +200,27 @@ static void programs_are_refused_by_name(void **state)
     assert_int_not_equal(access("executed-by-a-model-file", F_OK), 0);
 }
 
+static void archives_that_lie(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { FOLDER "small.pth", "no known network has its 2 tensors ('a', ...)" },
+        { FOLDER "deflated.pth", "is compressed or encrypted" },
+        { FOLDER "short.pth", "'data/0' has 23 bytes, expected 6 elements of 4" },
+        { FOLDER "big_endian.pth", "big-endian" },
+        { FOLDER "claims.pth", "zip" },
+        { FOLDER "endless.pth", "nested deeper" },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++)
+        refused(cases[i][0], GEN_EMODEL, cases[i][1]);
+    gen_tensor_file *f;
+    float values[6];
+    assert_int_equal(gen_tensor_file_open(&f, FOLDER "checksum.pth"), GEN_OK);
+    assert_int_equal(gen_tensor_file_read(f, gen_tensor_file_find(f, "a"), values), GEN_EMODEL);
+    assert_non_null(strstr(gen_last_error(), "checksum"));
+    gen_tensor_file_close(&f);
+}
+
 static void other_files_are_named(void **state)
 {
     (void)state;
@@ -404,6 +425,7 @@ int main(void)
         cmocka_unit_test(copies_unknown_and_ignored_are_told_apart),
         cmocka_unit_test(copies_that_differ_are_refused),
         cmocka_unit_test(programs_are_refused_by_name),
+        cmocka_unit_test(archives_that_lie),
         cmocka_unit_test(other_files_are_named),
         cmocka_unit_test(truncation_is_an_error),
         cmocka_unit_test(changed_bytes_do_no_harm),
