@@ -27,6 +27,9 @@
  * budget by this, no estimate is asked for. */
 #define CELL_BYTES 1024
 
+/* Lead times at a time, at most: more in one batch is not faster, and the plan would be long. */
+#define MOST_STEPS 36
+
 enum { RAIN, LAST, SAMPLER_OUTPUTS = 1 + GEN_DGMR_LEVELS }; /* of the sampler's plan */
 
 struct run {
@@ -161,15 +164,15 @@ static bool surely_fits(const struct run *r)
 {
     double cells = (double)r->padded_h * (double)r->padded_w;
     double width = fmax((double)gen_dgmr_latent_width(r->c) / 768, 1);
-    return cells * (double)r->o->lead_steps * width * CELL_BYTES < (double)sampler_budget(r);
+    return cells * (double)r->chunk * width * CELL_BYTES < (double)sampler_budget(r);
 }
 
-/* All lead times at a time when they fit; else as many as the slab's size, which grows with their
- * number, lets expect, and fewer while that is too much. */
+/* All lead times at a time (up to MOST_STEPS) when they fit; else as many as the slab's size, which
+ * grows with their number, lets expect, and fewer while that is too much. */
 static gen_status choose_chunk(struct run *r)
 {
     int64_t steps = r->o->lead_steps;
-    r->chunk = steps;
+    r->chunk = even_chunk(steps, MOST_STEPS);
     while (!surely_fits(r) && r->chunk > 1) {
         gen_plan *trial = NULL;
         GEN_TRY(plan_sampler(r, r->chunk, true, &trial));
