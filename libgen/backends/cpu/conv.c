@@ -26,6 +26,7 @@ typedef struct unit {
 typedef struct block {
     int phase;
     gen_dnnl_unit *u; /* one that has this layout */
+    gen_dnnl_packer *packer;
     uint64_t offset, bytes;
 } block;
 
@@ -41,7 +42,8 @@ struct gen_conv_job {
     int *unit_of; /* [2][row_parts][phases]: but for the last share of images, for it; -1: empty */
     block *block;
     int blocks;
-    int *block_of; /* [units][phases], -1: not used together */
+    int *block_of;        /* [units][phases], -1: not used together */
+    gen_dnnl_slot **slot; /* [units][phases][oc_parts] */
     uint64_t packed_bytes, fold_bytes, scratch_bytes, stage_bytes;
     const void *packed; /* NULL: weights vary and are packed in run */
     gen_finish_fn *finish;
@@ -282,8 +284,10 @@ static gen_status make_blocks(gen_conv_job *j)
         if (u >= 0 && j->block_of[u * phases + phase] < 0)
             GEN_TRY(block_for(j, j->unit[u].u, phase, &j->block_of[u * phases + phase]));
     }
-    for (int u = 0; u < j->units; u++)
-        GEN_TRY(gen_dnnl_slots(j->unit[u].u, phases * j->oc_parts));
+    GEN_TRY(GEN_ALLOC(&j->slot, j->units * phases * j->oc_parts, "packed weights"));
+    for (int i = 0; i < j->units * phases * j->oc_parts; i++)
+        if (j->block_of[i / j->oc_parts] >= 0)
+            GEN_TRY(gen_dnnl_slot_new(&j->slot[i], j->unit[i / j->oc_parts / phases].u));
     for (int p = 0; p < phases && !j->form.identity; p++)
         j->fold_bytes = (uint64_t)most((int64_t)j->fold_bytes, phase_weights(j, p) * 4);
     j->fold_bytes = gen_cpu_align(j->fold_bytes);
@@ -296,6 +300,7 @@ static gen_status make_blocks(gen_conv_job *j)
 typedef struct packing {
     gen_conv_job *j;
     gen_backend *b;
+    gen_prepare *p; /* constant weights: who knows them */
     const float *w;
     char *to, *scratch; /* scratch: [lanes] x (fold + scratch) */
     _Atomic int status;
@@ -316,7 +321,8 @@ static void pack_piece(void *ctx, int piece, int thread)
                               (float *)scratch);
         plain = (const float *)scratch;
     }
-    gen_status s = gen_dnnl_pack(b->u, lane, plain, k->to + b->offset + b->bytes * (uint64_t)part,
+    gen_status s = gen_dnnl_pack(b->packer, lane, plain,
+                                 k->to + b->offset + b->bytes * (uint64_t)part,
                                  scratch + j->fold_bytes);
     if (s != GEN_OK)
         atomic_store(&k->status, s);
@@ -327,9 +333,9 @@ static gen_status pack_prepare(gen_conv_job *j, const gen_backend *b)
 {
     int lanes = gen_cpu_lanes(b, j->blocks * j->oc_parts);
     for (int i = 0; i < j->blocks; i++) {
-        GEN_TRY(gen_dnnl_pack_prepare(j->block[i].u, lanes));
-        if (gen_dnnl_scratch_bytes(j->block[i].u) > j->scratch_bytes)
-            j->scratch_bytes = gen_cpu_align(gen_dnnl_scratch_bytes(j->block[i].u));
+        GEN_TRY(gen_dnnl_packer_new(&j->block[i].packer, j->block[i].u, lanes));
+        if (gen_dnnl_packer_scratch(j->block[i].packer) > j->scratch_bytes)
+            j->scratch_bytes = gen_cpu_align(gen_dnnl_packer_scratch(j->block[i].packer));
     }
     return GEN_OK;
 }
@@ -354,7 +360,7 @@ static gen_status set_slots(gen_conv_job *j, const char *packed)
             continue;
         const block *b = &j->block[j->block_of[i]];
         for (int o = 0; o < j->oc_parts; o++)
-            GEN_TRY(gen_dnnl_set_slot(j->unit[i / phases].u, i % phases * j->oc_parts + o,
+            GEN_TRY(gen_dnnl_slot_set(j->slot[i * j->oc_parts + o],
                                       packed + b->offset + b->bytes * (uint64_t)o));
     }
     return GEN_OK;
@@ -365,19 +371,20 @@ static gen_status fill_packed(void *ctx, void *to)
     packing *k = ctx;
     gen_status status = GEN_OK;
     k->to = to;
+    GEN_GOTO(k->p->constant(k->p, 1, &k->w));
     GEN_GOTO(pack_prepare(k->j, k->b));
     GEN_GOTO(gen_alloc_raw((void **)&k->scratch, pack_scratch(k->j, k->b), 1, "packing of weights"));
     GEN_GOTO(pack_all(k));
 done:
     gen_free(k->scratch);
     for (int i = 0; i < k->j->blocks; i++)
-        gen_dnnl_pack_drop(k->j->block[i].u);
+        gen_dnnl_packer_free(&k->j->block[i].packer);
     return status;
 }
 
 static gen_status pack_constant(gen_prepare *p, gen_conv_job *j)
 {
-    packing k = { .j = j, .b = p->backend };
+    packing k = { .j = j, .b = p->backend, .p = p };
     gen_status status = GEN_OK;
     gen_arena a = { 0 };
     const char *text = gen_arena_printf(&a, "%d/%d", j->form.phases, j->oc_parts);
@@ -391,7 +398,6 @@ static gen_status pack_constant(gen_prepare *p, gen_conv_job *j)
         text = gen_arena_printf(&a, "%s %d:%s", text, j->block[i].phase,
                                 gen_dnnl_layout(j->block[i].u));
     GEN_GOTO(text ? GEN_OK : GEN_ENOMEM);
-    GEN_GOTO(p->constant(p, 1, &k.w));
     GEN_GOTO(p->packed(p, 1, text, j->packed_bytes, fill_packed, &k, &j->packed));
     GEN_GOTO(set_slots(j, j->packed));
     p->consumed |= 1u << 1;
@@ -407,6 +413,11 @@ void gen_conv_job_free(void *job)
     gen_conv_job *j = job;
     if (!j)
         return;
+    for (int i = 0; j->slot && i < j->units * j->form.phases * j->oc_parts; i++)
+        gen_dnnl_slot_free(&j->slot[i]);
+    gen_free(j->slot);
+    for (int i = 0; i < j->blocks; i++)
+        gen_dnnl_packer_free(&j->block[i].packer);
     for (int i = 0; i < j->units; i++)
         gen_dnnl_unit_free(&j->unit[i].u);
     gen_free(j->unit);
@@ -519,7 +530,7 @@ static gen_status run_phase(const running *r, int phase, const piece *w)
         .bias = r->bias ? r->bias + w->oc_part * d->cout : NULL,
         .y = j->staged ? own + j->scratch_bytes : y,
         .scratch = own,
-        .slot = phase * j->oc_parts + w->oc_part,
+        .slot = j->slot[(u * f->phases + phase) * j->oc_parts + w->oc_part],
     };
     if (d->sum && r->residual != r->y)
         memcpy(y, r->residual + place * size, (size_t)(d->n * d->out[0] * r->y_row));

@@ -25,7 +25,17 @@ struct gen_dnnl {
     dnnl_engine_t engine;
     int threads;
     dnnl_stream_t *stream; /* [threads] */
+    gen_dnnl_unit *units;  /* alive, newest first */
 };
+
+enum { FORWARD, WEIGHTS, MATMUL };
+
+/* What makes two units equal; zeroed before it is filled. */
+typedef struct key {
+    int64_t kind, lanes;
+    gen_dnnl_conv conv;
+    gen_dnnl_matmul matmul;
+} key;
 
 typedef struct pack {
     dnnl_primitive_desc_t desc;
@@ -35,6 +45,12 @@ typedef struct pack {
     uint64_t offset;       /* elements of the plain side before this part */
 } pack;
 
+struct gen_dnnl_packer {
+    gen_dnnl_unit *u;
+    pack pack;
+    uint64_t scratch;
+};
+
 struct gen_dnnl_unit {
     gen_dnnl *d;
     dnnl_primitive_desc_t desc;
@@ -43,13 +59,14 @@ struct gen_dnnl_unit {
     int lanes;
     int arg[N_ARGS];        /* DNNL_ARG_ of each operand */
     md_ref weights;         /* owned by desc */
-    dnnl_memory_t *slot;    /* weights at fixed addresses, only read, shared by the threads */
-    int slots;
     int64_t plain[6];       /* dims of the weights: [g,]cout,cin/g,*k */
     int plain_rank;
     uint64_t weight_bytes, scratch_bytes;
-    pack to_packed, *to_plain; /* [parts] */
+    pack *to_plain; /* [parts] */
     int parts;
+    key key;
+    int users;
+    gen_dnnl_unit *next;
     char layout[GEN_DNNL_LAYOUT];
 };
 
@@ -246,12 +263,36 @@ static gen_status memory_new(dnnl_memory_t *out, md_ref m, const gen_dnnl *d)
     return check(dnnl_memory_create(out, m, d->engine, DNNL_MEMORY_NONE), "memory");
 }
 
-static gen_status unit_new(gen_dnnl_unit **out, gen_dnnl *d, int lanes)
+/* The unit alive that has this key, or NULL. */
+static gen_dnnl_unit *unit_find(gen_dnnl *d, const key *k)
+{
+    for (gen_dnnl_unit *u = d->units; u; u = u->next)
+        if (memcmp(&u->key, k, sizeof *k) == 0) {
+            u->users++;
+            return u;
+        }
+    return NULL;
+}
+
+static gen_status unit_new(gen_dnnl_unit **out, gen_dnnl *d, const key *k)
 {
     GEN_TRY(GEN_ALLOC(out, 1, "oneDNN primitive"));
-    (*out)->d = d;
-    (*out)->lanes = lanes;
+    gen_dnnl_unit *u = *out;
+    u->d = d;
+    u->key = *k;
+    u->lanes = (int)k->lanes;
+    u->users = 1;
+    u->next = d->units;
+    d->units = u;
     return GEN_OK;
+}
+
+static void unit_unlink(gen_dnnl_unit *u)
+{
+    gen_dnnl_unit **at = &u->d->units;
+    while (*at != u)
+        at = &(*at)->next;
+    *at = u->next;
 }
 
 static md_ref query(const gen_dnnl_unit *u, dnnl_query_t what)
@@ -295,9 +336,10 @@ static void pack_free(pack *p)
 void gen_dnnl_unit_free(gen_dnnl_unit **pu)
 {
     gen_dnnl_unit *u = *pu;
-    if (!u)
+    *pu = NULL;
+    if (!u || --u->users > 0)
         return;
-    pack_free(&u->to_packed);
+    unit_unlink(u);
     for (int i = 0; u->to_plain && i < u->parts; i++)
         pack_free(&u->to_plain[i]);
     gen_free(u->to_plain);
@@ -305,16 +347,11 @@ void gen_dnnl_unit_free(gen_dnnl_unit **pu)
         if (u->memory[i])
             dnnl_memory_destroy(u->memory[i]);
     gen_free(u->memory);
-    for (int i = 0; i < u->slots; i++)
-        if (u->slot[i])
-            dnnl_memory_destroy(u->slot[i]);
-    gen_free(u->slot);
     if (u->primitive)
         dnnl_primitive_destroy(u->primitive);
     if (u->desc)
         dnnl_primitive_desc_destroy(u->desc);
     gen_free(u);
-    *pu = NULL;
 }
 
 const char *gen_dnnl_layout(const gen_dnnl_unit *u)
@@ -466,7 +503,12 @@ gen_status gen_dnnl_conv_forward(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnn
     gen_status status = GEN_OK;
     conv_mds m = { MD_NONE, MD_NONE, MD_NONE, MD_NONE, { 0 }, { 0 }, { 0 }, { 0 } };
     dnnl_primitive_attr_t a = NULL;
-    GEN_TRY(unit_new(out, d, lanes));
+    key k = { .kind = FORWARD, .lanes = lanes };
+    k.conv = *c;
+    *out = unit_find(d, &k);
+    if (*out)
+        return GEN_OK;
+    GEN_TRY(unit_new(out, d, &k));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(conv_mds_new(&m, u, c, type_of(c->x)));
     GEN_GOTO(attr_new(&a, c));
@@ -511,7 +553,12 @@ gen_status gen_dnnl_conv_weights(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnn
     conv_mds fwd = { MD_NONE, MD_NONE, MD_NONE, MD_NONE, { 0 }, { 0 }, { 0 }, { 0 } }, m = fwd;
     dnnl_primitive_attr_t a = NULL;
     dnnl_primitive_desc_t hint = NULL;
-    GEN_TRY(unit_new(out, d, lanes));
+    key k = { .kind = WEIGHTS, .lanes = lanes };
+    k.conv = *c;
+    *out = unit_find(d, &k);
+    if (*out)
+        return GEN_OK;
+    GEN_TRY(unit_new(out, d, &k));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(conv_mds_new(&fwd, u, c, type_of(c->x)));
     GEN_GOTO(conv_mds_new(&m, u, c, dnnl_f32));
@@ -560,7 +607,12 @@ gen_status gen_dnnl_matmul_unit(gen_dnnl_unit **out, gen_dnnl *d, const gen_dnnl
     int skip = m->batch == 1, rank = 3 - skip;
     int64_t dim[3][3] = { { m->batch, m->m, m->k }, { m->batch, m->k, m->n },
                           { m->batch, m->m, m->n } };
-    GEN_TRY(unit_new(out, d, lanes));
+    key k = { .kind = MATMUL, .lanes = lanes };
+    k.matmul = *m;
+    *out = unit_find(d, &k);
+    if (*out)
+        return GEN_OK;
+    GEN_TRY(unit_new(out, d, &k));
     gen_dnnl_unit *u = *out;
     GEN_GOTO(md_strided(&md[0], rank, dim[0] + skip, m->a_step + skip, t));
     GEN_GOTO(md_strided(&md[1], rank, dim[1] + skip, m->b_step + skip, t));
@@ -585,7 +637,8 @@ done:
 
 /* ---- packing --------------------------------------------------------------------------------- */
 
-static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to, int lanes)
+static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to, int lanes,
+                           uint64_t *scratch_bytes)
 {
     gen_status status = GEN_OK;
     dnnl_primitive_attr_t a = NULL;
@@ -595,8 +648,8 @@ static gen_status pack_new(pack *p, gen_dnnl_unit *u, md_ref from, md_ref to, in
     GEN_GOTO(check(dnnl_primitive_create(&p->primitive, p->desc), "reorder"));
     md_ref scratch = dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0);
     uint64_t need = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
-    if (need > u->scratch_bytes)
-        u->scratch_bytes = need;
+    if (need > *scratch_bytes)
+        *scratch_bytes = need;
     GEN_GOTO(GEN_ALLOC(&p->memory, lanes * 3, "oneDNN memory"));
     p->lanes = lanes;
     for (int t = 0; t < lanes; t++) {
@@ -629,29 +682,40 @@ static gen_status pack_run(const gen_dnnl_unit *u, pack *p, int lane, const void
                  "reorder");
 }
 
-gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u, int lanes)
+gen_status gen_dnnl_packer_new(gen_dnnl_packer **out, gen_dnnl_unit *u, int lanes)
 {
+    gen_status status = GEN_OK;
     int64_t step[6];
     dnnl_memory_desc_t plain = MD_NONE;
-    if (u->to_packed.primitive)
-        return GEN_OK;
+    GEN_TRY(GEN_ALLOC(out, 1, "oneDNN reorder"));
+    (*out)->u = u;
     dense_steps(u->plain_rank, u->plain, step);
-    gen_status status = md_strided(&plain, u->plain_rank, u->plain, step, dnnl_f32);
-    if (status == GEN_OK)
-        status = pack_new(&u->to_packed, u, MD(plain), u->weights, lanes);
+    GEN_GOTO(md_strided(&plain, u->plain_rank, u->plain, step, dnnl_f32));
+    GEN_GOTO(pack_new(&(*out)->pack, u, MD(plain), u->weights, lanes, &(*out)->scratch));
+done:
     md_free(&plain);
+    if (status != GEN_OK)
+        gen_dnnl_packer_free(out);
     return status;
 }
 
-gen_status gen_dnnl_pack(gen_dnnl_unit *u, int lane, const float *plain, void *packed,
-                         void *scratch)
+void gen_dnnl_packer_free(gen_dnnl_packer **p)
 {
-    return pack_run(u, &u->to_packed, lane, plain, packed, scratch);
+    if (*p)
+        pack_free(&(*p)->pack);
+    gen_free(*p);
+    *p = NULL;
 }
 
-void gen_dnnl_pack_drop(gen_dnnl_unit *u)
+uint64_t gen_dnnl_packer_scratch(const gen_dnnl_packer *p)
 {
-    pack_free(&u->to_packed);
+    return p->scratch;
+}
+
+gen_status gen_dnnl_pack(gen_dnnl_packer *p, int lane, const float *plain, void *packed,
+                         void *scratch)
+{
+    return pack_run(p->u, &p->pack, lane, plain, packed, scratch);
 }
 
 /* Share [first, first + count) of dimension 0 (groups, or output channels). */
@@ -672,7 +736,7 @@ static gen_status unpack_part(gen_dnnl_unit *u, pack *p, int64_t first, int64_t 
 #else
     GEN_GOTO(check(dnnl_memory_desc_init_submemory(&share, u->weights, part, offset), "share"));
 #endif
-    GEN_GOTO(pack_new(p, u, MD(share), MD(plain), 1)); /* one thread does a part */
+    GEN_GOTO(pack_new(p, u, MD(share), MD(plain), 1, &u->scratch_bytes));
 done:
     md_free(&plain);
     md_free(&share);
@@ -686,6 +750,8 @@ gen_status gen_dnnl_unpack_prepare(gen_dnnl_unit *u, int *parts)
         each *= 2;
     u->parts = (int)((n + each - 1) / each);
     *parts = u->parts;
+    if (u->to_plain)
+        return GEN_OK;
     GEN_TRY(GEN_ALLOC(&u->to_plain, u->parts, "oneDNN reorders"));
     for (int i = 0; i < u->parts; i++) {
         int64_t first = i * each, count = n - first < each ? n - first : each;
@@ -703,20 +769,23 @@ gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, const void *packed, float
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-gen_status gen_dnnl_slots(gen_dnnl_unit *u, int count)
+gen_status gen_dnnl_slot_new(gen_dnnl_slot **out, const gen_dnnl_unit *u)
 {
-    GEN_TRY(GEN_ALLOC(&u->slot, count, "oneDNN memory"));
-    u->slots = count;
-    for (int i = 0; i < count; i++)
-        GEN_TRY(memory_new(&u->slot[i], u->weights, u->d));
-    return GEN_OK;
+    return memory_new(out, u->weights, u->d);
 }
 
-gen_status gen_dnnl_set_slot(gen_dnnl_unit *u, int slot, const void *weights)
+gen_status gen_dnnl_slot_set(gen_dnnl_slot *slot, const void *weights)
 {
     void *now;
-    GEN_TRY(check(dnnl_memory_get_data_handle(u->slot[slot], &now), "weights"));
-    return now == weights ? GEN_OK : set(u->slot[slot], weights);
+    GEN_TRY(check(dnnl_memory_get_data_handle(slot, &now), "weights"));
+    return now == weights ? GEN_OK : set(slot, weights);
+}
+
+void gen_dnnl_slot_free(gen_dnnl_slot **slot)
+{
+    if (*slot)
+        dnnl_memory_destroy(*slot);
+    *slot = NULL;
 }
 
 gen_status gen_dnnl_run(gen_dnnl_unit *u, int lane, const gen_dnnl_operands *o)
@@ -730,7 +799,7 @@ gen_status gen_dnnl_run(gen_dnnl_unit *u, int lane, const gen_dnnl_operands *o)
             continue;
         arg[n] = (dnnl_exec_arg_t){ u->arg[i], m[i] };
         if (i == W && !o->w)
-            arg[n].memory = u->slot[o->slot];
+            arg[n].memory = o->slot;
         else
             GEN_TRY(set(m[i], data[i]));
         n++;

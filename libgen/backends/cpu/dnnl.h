@@ -2,7 +2,8 @@
  *
  * The only door to oneDNN (2.6 and 3.x). A unit is one primitive on dense blocks, channels last,
  * built for ONE thread. It has memory objects for as many lanes as it was asked for, so that running
- * it allocates nothing; a lane is used by one thread at a time (gen_cpu_lane picks it).
+ * it allocates nothing; a lane is used by one thread at a time (gen_cpu_lane picks it). Making one is
+ * slow, and a recurrent network asks for the same hundreds of times: equal descriptions share a unit.
  *
  * The invariant that bites: oneDNN asks OpenMP how many threads there are when a primitive is made
  * and when it runs. Workers are pinned to one when they start (gen_dnnl_one_thread); the caller
@@ -17,6 +18,8 @@
 
 typedef struct gen_dnnl gen_dnnl; /* engine, and a stream for each lane */
 typedef struct gen_dnnl_unit gen_dnnl_unit;
+typedef struct gen_dnnl_packer gen_dnnl_packer;
+typedef struct dnnl_memory gen_dnnl_slot;
 
 /* isa: the most oneDNN may use; it obeys only before its first primitive in this process. */
 gen_status gen_dnnl_open(gen_dnnl **out, int threads, gen_isa isa);
@@ -59,15 +62,15 @@ void gen_dnnl_unit_free(gen_dnnl_unit **u);
 #define GEN_DNNL_LAYOUT 160
 const char *gen_dnnl_layout(const gen_dnnl_unit *u);
 uint64_t gen_dnnl_weight_bytes(const gen_dnnl_unit *u);
-uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* that run and pack need, each lane */
+uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* of each lane */
 const char *gen_dnnl_kernel_name(const gen_dnnl_unit *u);
 
-/* Reorders between f32 [cout,cin/groups,*kernel] and the packed layout. _prepare first;
- * _drop when all packing is done (not needed before gen_dnnl_unit_free). */
-gen_status gen_dnnl_pack_prepare(gen_dnnl_unit *u, int lanes);
-gen_status gen_dnnl_pack(gen_dnnl_unit *u, int lane, const float *plain, void *packed,
+/* Reorders f32 [cout,cin/groups,*kernel] to the packed layout of a unit, which must outlive it. */
+gen_status gen_dnnl_packer_new(gen_dnnl_packer **out, gen_dnnl_unit *u, int lanes);
+void gen_dnnl_packer_free(gen_dnnl_packer **p);
+uint64_t gen_dnnl_packer_scratch(const gen_dnnl_packer *p);
+gen_status gen_dnnl_pack(gen_dnnl_packer *p, int lane, const float *plain, void *packed,
                          void *scratch);
-void gen_dnnl_pack_drop(gen_dnnl_unit *u);
 
 /* For conv_weights: the other way, in `parts` shares of the output channels (a function of the
  * shape only) that different threads may do. */
@@ -76,18 +79,19 @@ gen_status gen_dnnl_unpack(gen_dnnl_unit *u, int part, const void *packed, float
                            void *scratch);
 
 /* Weights that are only read live in slots, shared by the threads: giving oneDNN an address may
- * write the zeros behind the last channel, which must not happen while others read. set_slot
- * belongs to the caller's thread, before the pool runs. slots: once a unit. */
-gen_status gen_dnnl_slots(gen_dnnl_unit *u, int count);
-gen_status gen_dnnl_set_slot(gen_dnnl_unit *u, int slot, const void *weights);
+ * write the zeros behind the last channel, which must not happen while others read. slot_set
+ * belongs to the caller's thread, before the pool runs. */
+gen_status gen_dnnl_slot_new(gen_dnnl_slot **out, const gen_dnnl_unit *u);
+gen_status gen_dnnl_slot_set(gen_dnnl_slot *slot, const void *weights);
+void gen_dnnl_slot_free(gen_dnnl_slot **slot);
 
 typedef struct gen_dnnl_operands {
     const void *x;
-    const void *w; /* NULL: weights of `slot` */
+    const void *w; /* NULL: the weights of `slot` */
+    gen_dnnl_slot *slot;
     const void *bias;
     void *y;
     void *scratch;
-    int slot;
 } gen_dnnl_operands;
 gen_status gen_dnnl_run(gen_dnnl_unit *u, int lane, const gen_dnnl_operands *o);
 
