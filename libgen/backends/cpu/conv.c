@@ -373,7 +373,7 @@ static gen_status fill_packed(void *ctx, void *to)
     k->to = to;
     GEN_GOTO(k->p->constant(k->p, 1, &k->w));
     GEN_GOTO(pack_prepare(k->j, k->b));
-    GEN_GOTO(gen_alloc_raw((void **)&k->scratch, pack_scratch(k->j, k->b), 1, "packing of weights"));
+    GEN_GOTO(gen_alloc_raw((void **)&k->scratch, pack_scratch(k->j, k->b), 1, "packing"));
     GEN_GOTO(pack_all(k));
 done:
     gen_free(k->scratch);

@@ -28,8 +28,8 @@ static inline uint64_t gen_cpu_align(uint64_t bytes)
     return (bytes + 63) & ~(uint64_t)63;
 }
 
-/* Scratch and memory objects of a job with few pieces need not exist for every thread: a lane belongs
- * to one piece at a time. */
+/* Scratch and memory objects of a job with few pieces need not exist for every thread: a lane
+ * belongs to one piece at a time. */
 static inline int gen_cpu_lanes(const gen_backend *b, int64_t pieces)
 {
     int threads = gen_pool_threads(b->pool);

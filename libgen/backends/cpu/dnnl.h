@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The only door to oneDNN (2.6 and 3.x). A unit is one primitive on dense blocks, channels last,
- * built for ONE thread. It has memory objects for as many lanes as it was asked for, so that running
- * it allocates nothing; a lane is used by one thread at a time (gen_cpu_lane picks it). Making one is
- * slow, and a recurrent network asks for the same hundreds of times: equal descriptions share a unit.
+ * built for ONE thread. It has memory objects for as many lanes as it was asked for, so that
+ * running it allocates nothing; a lane is used by one thread at a time (gen_cpu_lane picks it).
+ * Making one is slow, and a recurrent network asks for the same hundreds of times: equal
+ * descriptions share a unit.
  *
  * The invariant that bites: oneDNN asks OpenMP how many threads there are when a primitive is made
  * and when it runs. Workers are pinned to one when they start (gen_dnnl_one_thread); the caller
