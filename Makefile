@@ -120,6 +120,8 @@ BACKENDS := \
     libgen/backends/cpu/copy_ops.c \
     libgen/backends/cpu/cpu.c \
     libgen/backends/cpu/dnnl.c \
+    libgen/backends/cpu/dnnl_ops.c \
+    libgen/backends/cpu/dnnl_pack.c \
     libgen/backends/cpu/elementwise.c \
     libgen/backends/cpu/index.c \
     libgen/backends/cpu/matmul.c \
