@@ -424,6 +424,7 @@ static gen_status run_nowcast(gen_run *r)
     gen_status status;
     forecast f = { .run = r, .o = r->settings };
     GEN_TRY(check_call(r, f.o));
+    leave_hdf5_at_exit();
     GEN_GOTO(prepare(&f));
     GEN_GOTO(open_file(&f));
     if (f.o->plot)

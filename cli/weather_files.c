@@ -2,6 +2,7 @@
 #include "cli/weather_files.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,4 +98,17 @@ gen_status history_text(char **out, const gen_run *r)
     GEN_TRY(GEN_ALLOC(out, size, "history"));
     snprintf(*out, size, "%s (libgen %s)", r->command_line, gen_version());
     return GEN_OK;
+}
+
+void leave_hdf5_at_exit(void)
+{
+    void *program = dlopen(NULL, RTLD_LAZY); /* HDF5 comes with netCDF: no dependency of our own */
+    if (!program)
+        return;
+    void *symbol = dlsym(program, "H5dont_atexit");
+    int (*call)(void);
+    memcpy(&call, &symbol, sizeof call); /* ISO C has no cast from a pointer to data */
+    if (symbol)
+        call();
+    dlclose(program);
 }

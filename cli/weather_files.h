@@ -28,4 +28,9 @@ gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *
  */
 gen_status history_text(char **out, const gen_run *r);
 
+/* To be called before the first file. After a write that failed, on a full disk, HDF5 (1.10) cannot
+ * close its file, and crashes when the program ends and it tries again. Nothing of ours waits for
+ * the end, so it need not try. Only a program may decide that, not a library. */
+void leave_hdf5_at_exit(void);
+
 #endif

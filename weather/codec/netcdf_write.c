@@ -8,6 +8,7 @@
  * is missing. A chunk is one frame and is compressed lightly: at level 1 deflate costs less than
  * the disk.
  */
+#include <errno.h>
 #include <math.h>
 #include <netcdf.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 typedef struct writer {
     gen_output output;
     int nc, code;
+    int system; /* errno behind code: netCDF itself does not tell a full disk */
     const char *what;
 } writer;
 
@@ -47,6 +49,7 @@ static bool failed(writer *w, int code, const char *what)
 {
     if (w->code == NC_NOERR && code != NC_NOERR) {
         w->code = code;
+        w->system = errno;
         w->what = what;
     }
     return w->code != NC_NOERR;
@@ -56,8 +59,9 @@ static gen_status writer_status(const writer *w)
 {
     if (w->code == NC_NOERR)
         return GEN_OK;
-    return gen_fail(w->code == NC_ENOMEM ? GEN_ENOMEM : GEN_EIO, "%s: cannot write %s: %s",
-                    w->output.path, w->what, nc_strerror(w->code));
+    bool full = w->system == ENOSPC || w->system == EDQUOT || w->system == EFBIG;
+    return gen_fail(full || w->code == NC_ENOMEM ? GEN_ENOMEM : GEN_EIO, "%s: cannot write %s: %s",
+                    w->output.path, w->what, full ? strerror(w->system) : nc_strerror(w->code));
 }
 
 static void put_text(writer *w, int variable, const char *name, const char *text)
