@@ -6,7 +6,7 @@
  * decibels, the structure tensor of Lucas and Kanade is gathered over a window around each node,
  * and the quadratic forms of all nodes are joined by a smoothness term, so that dry areas take the
  * motion of the rain around them. It is solved coarse to fine with warping; pixels that grow or
- * decay count less (Geman-McClure weights). All consecutive pairs of frames share one motion.
+ * decay count less (Geman-McClure weights). All pairs of frames share one motion.
  *
  * The extrapolation goes backwards along the steady motion, a step at a time, by the midpoint rule
  * (Germann and Zawadzki 2002), and interpolates the newest frame once per lead time, so that it is
@@ -279,16 +279,22 @@ static bool sample(const float *image, int64_t height, int64_t width, float y, f
     return !isnan(out[0]);
 }
 
+/* Two frames that are compared, and the steps between them. */
+typedef struct pair {
+    int64_t first, steps;
+} pair;
+
 typedef struct tensor_work {
     level *l;
-    const int64_t *pairs; /* frames p and p + 1 of each pair that is used */
+    const pair *pairs;
     int64_t n_pairs;
     float *line; /* per thread: [2 * columns + 2 * width] */
     int64_t line_length;
 } tensor_work;
 
+/* motion: of the pixel over the whole time between the frames; steps: how many steps that is. */
 static void add_pixel(float sum[5], const level *l, const float *first, const float *second,
-                      const int64_t at[2], const float motion[2])
+                      const int64_t at[2], const float motion[3])
 {
     int64_t y = at[0], x = at[1], w = l->width;
     const float *p = first + y * w + x;
@@ -304,6 +310,8 @@ static void add_pixel(float sum[5], const level *l, const float *first, const fl
     weight *= weight;
     /* Linear in the total motion: gt + g.(v - motion), so xt holds g (gt - g.motion). */
     gt -= gx * motion[0] + gy * motion[1];
+    gx *= motion[2]; /* the gradient by the motion of one step */
+    gy *= motion[2];
     sum[0] += weight * gx * gx;
     sum[1] += weight * gx * gy;
     sum[2] += weight * gy * gy;
@@ -333,10 +341,11 @@ static void tensor_band(void *ctx, int piece, int thread)
             int64_t from = i ? i * CELL : 1, to = (i + 1) * CELL;
             to = to < l->width - 1 ? to : l->width - 1;
             for (int64_t p = 0; p < k->n_pairs; p++) {
-                const float *first = l->db + k->pairs[p] * frame;
+                const pair *q = &k->pairs[p];
+                const float *first = l->db + q->first * frame, steps = (float)q->steps;
                 for (int64_t x = from; x < to; x++)
-                    add_pixel(sum, l, first, first + frame, (int64_t[2]){ y, x },
-                              (float[2]){ mu[x], mv[x] });
+                    add_pixel(sum, l, first, first + q->steps * frame, (int64_t[2]){ y, x },
+                              (float[3]){ steps * mu[x], steps * mv[x], steps });
             }
             for (int c = 0; c < 5; c++)
                 l->tensor[c * plane + y / CELL * l->columns + i] += sum[c];
@@ -421,7 +430,7 @@ static void refine(level *fine, const level *coarse)
         }
 }
 
-static gen_status estimate_level(level *l, const int64_t *pairs, int64_t n_pairs, gen_pool *pool)
+static gen_status estimate_level(level *l, const pair *pairs, int64_t n_pairs, gen_pool *pool)
 {
     gen_status status;
     tensor_work k = {
@@ -451,12 +460,40 @@ static bool is_repeat(const float *first, const float *second, int64_t n)
     return rainy && (double)same >= REPEAT_SHARE * (double)rainy;
 }
 
+static bool is_measured(const float *frame, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(frame[i]))
+            return true;
+    return false;
+}
+
+/* Consecutive frames that were measured, across gaps, without repeats. */
+static int64_t choose_pairs(pair *pairs, const float *frames, int64_t n, int64_t cells_of_frame)
+{
+    int64_t last = -1, count = 0, repeats = 0;
+    for (int64_t f = 0; f < n; f++) {
+        const float *frame = frames + f * cells_of_frame;
+        if (!is_measured(frame, cells_of_frame))
+            continue;
+        if (last >= 0 && is_repeat(frames + last * cells_of_frame, frame, cells_of_frame))
+            repeats++;
+        else if (last >= 0)
+            pairs[count++] = (pair){ last, f - last };
+        last = f;
+    }
+    if (repeats)
+        gen_log(GEN_LOG_WARN, "motion: %lld of %lld frames repeat the one before, and tell nothing",
+                (long long)repeats, (long long)n);
+    return count;
+}
+
 gen_status gen_motion_estimate(gen_motion *m, const float *frames, int64_t n, int64_t height,
                                int64_t width, gen_pool *pool)
 {
     gen_status status;
     level levels[MAX_LEVELS] = { 0 };
-    int64_t *pairs = NULL, n_pairs = 0;
+    pair *pairs = NULL;
     int n_levels = 0;
     *m = (gen_motion){
         .height = height, .width = width, .rows = cells(height), .columns = cells(width)
@@ -464,13 +501,7 @@ gen_status gen_motion_estimate(gen_motion *m, const float *frames, int64_t n, in
     if (n < 2)
         return gen_fail(GEN_EDATA, "advection needs 2 frames, found %lld", (long long)n);
     GEN_GOTO(GEN_ALLOC(&pairs, n - 1, "motion: pairs"));
-    for (int64_t f = 0; f + 1 < n; f++)
-        if (!is_repeat(frames + f * height * width, frames + (f + 1) * height * width,
-                       height * width))
-            pairs[n_pairs++] = f;
-    if (n_pairs < n - 1)
-        gen_log(GEN_LOG_WARN, "motion: %lld of %lld frames repeat the one before and are left out",
-                (long long)(n - 1 - n_pairs), (long long)n);
+    int64_t n_pairs = choose_pairs(pairs, frames, n, height * width);
     if (n_pairs == 0 || height < 2 || width < 2) { /* nothing to follow */
         GEN_GOTO(GEN_ALLOC(&m->u, m->rows * m->columns, "motion"));
         GEN_GOTO(GEN_ALLOC(&m->v, m->rows * m->columns, "motion"));

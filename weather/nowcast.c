@@ -94,6 +94,31 @@ static gen_status generate(job *j)
     return status;
 }
 
+/* Frames that stand for a gap hold nothing: they do not count. */
+static gen_status check_measured(const job *j)
+{
+    int64_t used =
+        j->o.method == GEN_NOWCAST_ADVECTION ? ADVECTION_FRAMES : methods[j->o.method].frames;
+    int64_t least = methods[j->o.method].frames, found = 0;
+    used = used < j->s->frames ? used : j->s->frames;
+    for (int64_t f = 0; f < used; f++) {
+        const float *frame = j->newest - f * j->cells;
+        int64_t i = 0;
+        while (i < j->cells && isnan(frame[i]))
+            i++;
+        if (i == j->cells && f == 0)
+            return gen_fail(GEN_EDATA, "nowcast: every cell of the newest frame is missing");
+        found += i < j->cells;
+    }
+    if (found < least)
+        return gen_fail(GEN_EDATA,
+                        "nowcast: %s needs %lld measured frames, found %lld in the newest "
+                        "%lld",
+                        methods[j->o.method].name, (long long)least, (long long)found,
+                        (long long)used);
+    return GEN_OK;
+}
+
 static gen_status check(const job *j)
 {
     const gen_nowcast_options *o = &j->o;
@@ -110,10 +135,7 @@ static gen_status check(const job *j)
                         (long long)s->frames);
     if (o->method == GEN_NOWCAST_DGMR && !o->model)
         return gen_fail(GEN_EMODEL, "nowcast: method dgmr needs a model (-m FILE)");
-    for (int64_t i = 0; i < j->cells; i++)
-        if (!isnan(j->newest[i]))
-            return GEN_OK;
-    return gen_fail(GEN_EDATA, "nowcast: every cell of the newest frame is missing");
+    return check_measured(j);
 }
 
 gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,

@@ -182,6 +182,21 @@ static void repeated_frame_is_left_out(void **state)
     gen_motion_free(&m);
 }
 
+/* A frame that is not there, in the middle: the two around it are two steps apart. */
+static void motion_reaches_across_a_gap(void **state)
+{
+    (void)state;
+    gen_motion m;
+    make_frames(3, 2, -1, 0);
+    for (int i = 0; i < N * N; i++)
+        frames[N * N + i] = NAN;
+    assert_int_equal(gen_motion_estimate(&m, frames, 3, N, N, NULL), GEN_OK);
+    for (int y = 24; y <= 72; y += 12)
+        for (int x = 24; x <= 72; x += 12)
+            expect_motion(&m, y, x, 2, -1, 0.15);
+    gen_motion_free(&m);
+}
+
 static void missing_cells_do_not_stop_the_motion(void **state)
 {
     (void)state;
@@ -265,6 +280,7 @@ int main(void)
         cmocka_unit_test(rotation_comes_round),
         cmocka_unit_test(nothing_to_follow_is_no_motion),
         cmocka_unit_test(repeated_frame_is_left_out),
+        cmocka_unit_test(motion_reaches_across_a_gap),
         cmocka_unit_test(missing_cells_do_not_stop_the_motion),
         cmocka_unit_test(odd_sizes_work),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -159,6 +159,9 @@ static void mistakes_have_sentences(void **state)
     memset(&c, 0, sizeof c);
     c.answer = GEN_EIO; /* the sink's own status comes back */
     assert_int_equal(gen_nowcast(s, &o, collect, &c), GEN_EIO);
+    for (int i = 0; i < 2 * SIZE * SIZE; i++)
+        s->rain[i] = NAN;
+    expect(gen_nowcast(s, &o, collect, &c), GEN_EDATA, "needs 2 measured frames, found 1");
     for (int i = 0; i < SIZE * SIZE; i++)
         s->rain[2 * SIZE * SIZE + i] = NAN;
     expect(gen_nowcast(s, &o, collect, &c), GEN_EDATA, "newest frame is missing");
