@@ -8,7 +8,9 @@
 
 #include "libgen/backends/cpu/vector.h"
 
-#define TILE 16 /* a transposed block is TILE x TILE elements */
+/* A grid is copied in tiles of TILE x TILE elements: their cache lines stay in L1. Of sizes from 8
+ * to 128, 16 took the least time on 4096 x 96 floats, either way. */
+#define TILE 16
 
 void gen_copy_axis(gen_copy *c, int64_t dim, int64_t to, int64_t from)
 {
@@ -64,44 +66,53 @@ static void widen(gen_copy *c)
     c->rank--;
 }
 
-/* Moves the axis that is dense in the source next to the innermost, as the other side of tiles. */
-static void choose_tile(gen_copy *c)
+/* Where the innermost axis is not dense, the last two are copied as a grid. An axis that is dense
+ * in the source, if there is one, is moved to be the outer of the two. */
+static void choose_grid(gen_copy *c)
 {
-    int last = c->rank - 1;
-    c->tile = -1;
-    if (c->to[last] != 1 || c->from[last] < 2 || c->dim[last] < 4)
+    int last = c->rank - 1, dense = last - 1;
+    bool run = c->to[last] == 1 && c->from[last] == 1;
+    c->grid = !run && last > 0;
+    if (!c->grid)
         return;
-    for (int i = 0; i < last; i++) {
-        if (c->from[i] != 1 || c->dim[i] < 4)
-            continue;
-        int64_t dim = c->dim[i], to = c->to[i];
-        for (int k = i; k < last - 1; k++) {
-            c->dim[k] = c->dim[k + 1];
-            c->to[k] = c->to[k + 1];
-            c->from[k] = c->from[k + 1];
-        }
-        c->tile = last - 1;
-        c->dim[last - 1] = dim;
-        c->to[last - 1] = to;
-        c->from[last - 1] = 1;
-        return;
+    for (int i = 0; i < last; i++)
+        if (c->from[i] == 1 && c->dim[i] >= 4)
+            dense = i;
+    int64_t dim = c->dim[dense], to = c->to[dense], from = c->from[dense];
+    for (int k = dense; k < last - 1; k++) {
+        c->dim[k] = c->dim[k + 1];
+        c->to[k] = c->to[k + 1];
+        c->from[k] = c->from[k + 1];
     }
+    c->dim[last - 1] = dim;
+    c->to[last - 1] = to;
+    c->from[last - 1] = from;
+}
+
+/* Axes whose indices are rows, and the outer size of the grid behind them (1 without a grid). */
+static int row_axes(const gen_copy *c)
+{
+    return c->rank - (c->grid ? 2 : 1);
+}
+
+static int64_t grid_depth(const gen_copy *c)
+{
+    return c->grid ? c->dim[c->rank - 2] : 1;
 }
 
 void gen_copy_prepare(gen_copy *c)
 {
     collapse(c);
     widen(c);
-    choose_tile(c);
-    int last = c->rank - 1, outer = c->tile >= 0 ? c->tile : last;
-    int64_t depth = c->tile >= 0 ? c->dim[c->tile] : 1, piece = GEN_PIECE * 4 / c->size;
+    choose_grid(c);
+    int64_t n = c->dim[c->rank - 1], depth = grid_depth(c), piece = GEN_PIECE * 4 / c->size;
     c->rows = 1;
-    for (int i = 0; i < outer; i++)
+    for (int i = 0; i < row_axes(c); i++)
         c->rows *= c->dim[i];
     int64_t part = gen_vec_ceil(gen_vec_ceil(piece, depth), TILE) * TILE;
-    c->part = c->dim[last] < part ? c->dim[last] : part;
-    c->parts = gen_vec_ceil(c->dim[last], c->part);
-    c->together = c->parts > 1 ? 1 : gen_vec_ceil(piece, c->dim[last] * depth);
+    c->part = n < part ? n : part;
+    c->parts = gen_vec_ceil(n, c->part);
+    c->together = c->parts > 1 ? 1 : gen_vec_ceil(piece, n * depth);
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
@@ -110,39 +121,34 @@ typedef struct element16 {
     uint64_t half[2];
 } element16;
 
-/* memcpy of a known size is one move, aligned or not. */
-#define STRIDED(type)                                                                              \
-    /* to[i * to_step] = from[i * step] */                                                         \
-    static void strided_##type(char *to, const char *from, int64_t n, int64_t to_step,             \
-                               int64_t step)                                                       \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            memcpy(to + i * to_step * (int64_t)sizeof(type),                                       \
-                   from + i * step * (int64_t)sizeof(type), sizeof(type));                         \
-    }                                                                                              \
-    /* to[k * to_step + i] = from[k + i * step] for k < depth */                                   \
-    static void tile_##type(char *to, const char *from, const int64_t n[2], int64_t to_step,       \
-                            int64_t step)                                                          \
-    {                                                                                              \
-        for (int64_t k = 0; k < n[0]; k++)                                                         \
-            for (int64_t i = 0; i < n[1]; i++)                                                     \
-                memcpy(to + (k * to_step + i) * (int64_t)sizeof(type),                             \
-                       from + (k + i * step) * (int64_t)sizeof(type), sizeof(type));               \
-    }
-STRIDED(uint8_t)
-STRIDED(uint16_t)
-STRIDED(uint32_t)
-STRIDED(uint64_t)
-STRIDED(element16)
+/* Elements and steps of a grid, outer axis first. */
+typedef struct grid {
+    int64_t n[2], to[2], from[2];
+} grid;
 
-typedef void strided_fn(char *to, const char *from, int64_t n, int64_t to_step, int64_t step);
-typedef void tile_fn(char *to, const char *from, const int64_t n[2], int64_t to_step, int64_t step);
+typedef void grid_fn(char *to, const char *from, const grid *g);
+
+/* memcpy of a known size is one move, aligned or not. */
+#define GRID(type)                                                                                 \
+    static void grid_##type(char *to, const char *from, const grid *g)                             \
+    {                                                                                              \
+        int64_t n = g->n[1], size = sizeof(type), to_step = g->to[1], from_step = g->from[1];      \
+        for (int64_t k = 0; k < g->n[0]; k++) {                                                    \
+            char *t = to + k * g->to[0] * size;                                                    \
+            const char *f = from + k * g->from[0] * size;                                          \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                memcpy(t + i * to_step * size, f + i * from_step * size, sizeof(type));            \
+        }                                                                                          \
+    }
+GRID(uint8_t)
+GRID(uint16_t)
+GRID(uint32_t)
+GRID(uint64_t)
+GRID(element16)
 
 /* By the logarithm of the size. */
-static strided_fn *const strided[] = { strided_uint8_t, strided_uint16_t, strided_uint32_t,
-                                       strided_uint64_t, strided_element16 };
-static tile_fn *const tile[] = { tile_uint8_t, tile_uint16_t, tile_uint32_t, tile_uint64_t,
-                                 tile_element16 };
+static grid_fn *const copy_grid[] = { grid_uint8_t, grid_uint16_t, grid_uint32_t, grid_uint64_t,
+                                      grid_element16 };
 
 static int logarithm(int64_t size)
 {
@@ -154,7 +160,7 @@ static int logarithm(int64_t size)
 
 void gen_copy_fill(void *to, const void *value, int64_t n, int64_t size)
 {
-    strided[logarithm(size)](to, value, n, 1, 0);
+    copy_grid[logarithm(size)](to, value, &(grid){ { 1, n }, { 0, 1 }, { 0, 0 } });
 }
 
 typedef struct copy_args {
@@ -174,15 +180,19 @@ static void copy_run(char *to, const char *from, int64_t bytes)
         memcpy(to + i, from + i, 4);
 }
 
+/* n elements of the innermost axis, for all of the grid's outer one. */
 static void copy_tiles(const gen_copy *c, char *to, const char *from, int64_t n)
 {
-    int last = c->rank - 1, log = logarithm(c->size);
-    int64_t depth = c->dim[c->tile], to_step = c->to[c->tile], step = c->from[last];
+    int last = c->rank - 1, before = c->grid ? last - 1 : last;
+    int64_t depth = grid_depth(c);
+    grid_fn *fn = copy_grid[logarithm(c->size)];
+    grid g = { .to = { c->to[before], c->to[last] }, .from = { c->from[before], c->from[last] } };
     for (int64_t i = 0; i < n; i += TILE) {
+        g.n[1] = n - i < TILE ? n - i : TILE;
         for (int64_t k = 0; k < depth; k += TILE) {
-            int64_t size[2] = { depth - k < TILE ? depth - k : TILE, n - i < TILE ? n - i : TILE };
-            tile[log](to + (k * to_step + i) * c->size, from + (k + i * step) * c->size, size,
-                      to_step, step);
+            g.n[0] = depth - k < TILE ? depth - k : TILE;
+            fn(to + (k * g.to[0] + i * g.to[1]) * c->size,
+               from + (k * g.from[0] + i * g.from[1]) * c->size, &g);
         }
     }
 }
@@ -191,7 +201,8 @@ static void copy_piece(void *ctx, int piece, int thread)
 {
     const copy_args *a = ctx;
     const gen_copy *c = a->c;
-    int last = c->rank - 1, outer = c->tile >= 0 ? c->tile : last;
+    int last = c->rank - 1, outer = row_axes(c);
+    bool run = c->to[last] == 1 && c->from[last] == 1;
     int64_t at[GEN_MAX_RANK] = { 0 };
     int64_t row = piece / c->parts * c->together, first = piece % c->parts * c->part;
     int64_t end = row + c->together < c->rows ? row + c->together : c->rows;
@@ -205,14 +216,10 @@ static void copy_piece(void *ctx, int piece, int thread)
         from += at[i] * c->from[i];
     }
     for (; row < end; row++) {
-        char *t = a->to + to * c->size;
-        const char *f = a->from + from * c->size;
-        if (c->tile >= 0)
-            copy_tiles(c, t, f, n);
-        else if (c->to[last] == 1 && c->from[last] == 1)
-            copy_run(t, f, n * c->size);
+        if (run)
+            copy_run(a->to + to * c->size, a->from + from * c->size, n * c->size);
         else
-            strided[logarithm(c->size)](t, f, n, c->to[last], c->from[last]);
+            copy_tiles(c, a->to + to * c->size, a->from + from * c->size, n);
         for (int i = outer - 1; i >= 0; i--) {
             to += c->to[i];
             from += c->from[i];
@@ -228,7 +235,6 @@ static void copy_piece(void *ctx, int piece, int thread)
 void gen_copy_run(const gen_copy *c, void *to, const void *from, gen_backend *b)
 {
     copy_args a = { c, to, from };
-    int64_t depth = c->tile >= 0 ? c->dim[c->tile] : 1;
-    int64_t bytes = c->rows * depth * c->dim[c->rank - 1] * c->size;
+    int64_t bytes = c->rows * grid_depth(c) * c->dim[c->rank - 1] * c->size;
     gen_vec_run(b, gen_vec_ceil(c->rows, c->together) * c->parts, bytes / 4, copy_piece, &a);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Moving elements: one engine for every op that only rearranges. A copy is a shape and, per axis,
- * the step of the result and that of the source (0 repeats, any order transposes). Preparing it joins
- * axes and turns short runs into wider elements, so that running it is mostly memcpy.
+ * the step of the result and that of the source (0 repeats, any order transposes). Preparing it
+ * joins axes and turns short runs into wider elements, so that running it is mostly memcpy.
  */
 #ifndef LIBGEN_BACKENDS_CPU_COPY_H
 #define LIBGEN_BACKENDS_CPU_COPY_H
@@ -15,11 +15,11 @@ typedef struct gen_copy {
     int64_t to_first, from_first;                                    /* offsets in elements */
     int64_t size;                                                    /* bytes of an element */
     /* Set by gen_copy_prepare. */
-    int64_t rows;    /* product of the axes before the innermost (and before the tile's, if any) */
-    int64_t parts;   /* pieces of a row */
-    int64_t part;    /* elements of the innermost axis in one */
+    bool grid;        /* the last two axes are copied together, in tiles */
+    int64_t rows;     /* product of the axes before the innermost, or before the grid */
+    int64_t parts;    /* pieces of a row */
+    int64_t part;     /* elements of the innermost axis in one */
     int64_t together; /* rows in a piece */
-    int tile;        /* axis that is dense in the source while the innermost is not; -1: none */
 } gen_copy;
 
 /* Adds an axis behind those that are there. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ops that only move elements, as copies (copy.h): transpose, broadcast, slice, nearest up-sampling,
- * blocks to channels and back; concat as one copy an input; pad row by row. For every dtype.
+ * Ops that only move elements, as copies (copy.h): transpose, broadcast, slice, nearest
+ * up-sampling, blocks to channels and back; concat as one copy an input; pad row by row. For every
+ * dtype.
  */
 #include <string.h>
 
@@ -200,8 +201,8 @@ done:
     return status;
 }
 
-static gen_status concat_run(void *state, const void *const in[], void *const out[], void *workspace,
-                             gen_backend *b)
+static gen_status concat_run(void *state, const void *const in[], void *const out[],
+                             void *workspace, gen_backend *b)
 {
     const concat_state *s = state;
     (void)workspace;

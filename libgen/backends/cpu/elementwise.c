@@ -4,10 +4,10 @@
  * scale-shift with activation, cast between the two types.
  *
  * All are one scheme. The result is seen as `outer` rows of `run` elements. In a row an input is
- * dense, one scalar, or periodic (a short row of channels repeated for each cell). A piece is a range
- * of rows, or a range within one; it is worked on in blocks, for which every input is given as
- * `block` contiguous floats (or one): where it lies if it is dense f32, else copied to a small buffer
- * that stays in L1 (bf16 converted, short rows laid out again and again).
+ * dense, one scalar, or periodic (a short row of channels repeated for each cell). A piece is a
+ * range of rows, or a range within one; it is worked on in blocks, for which every input is given
+ * as `block` contiguous floats (or one): where it lies if it is dense f32, else copied to a small
+ * buffer that stays in L1 (bf16 converted, short rows laid out again and again).
  */
 #include <string.h>
 
@@ -84,7 +84,7 @@ static void repeat(const job *j, const void *base, gen_dtype t, int64_t at, floa
     }
 }
 
-/* Elements first..last of the row that j->rows would be at; `from` are the offsets of its inputs. */
+/* Elements first..last of a row; `from` are the offsets of its inputs. */
 static void run_row(const run_args *a, const int64_t from[INPUTS], int64_t row, int64_t first,
                     int64_t last)
 {
@@ -175,8 +175,8 @@ static int64_t count_rows(const gen_walk *w)
     return n;
 }
 
-/* Takes the innermost axis as the run; joins the next one to it when the run is short and each input
- * goes on densely or starts again there. */
+/* Takes the innermost axis as the run; joins the next one to it when the run is short and each
+ * input goes on densely or starts again there. */
 static void choose_run(job *j)
 {
     gen_walk *w = &j->rows;

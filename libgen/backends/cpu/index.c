@@ -86,8 +86,8 @@ static void gather_piece(void *ctx, int piece, int thread)
     }
 }
 
-static gen_status gather_run(void *state, const void *const in[], void *const out[], void *workspace,
-                             gen_backend *b)
+static gen_status gather_run(void *state, const void *const in[], void *const out[],
+                             void *workspace, gen_backend *b)
 {
     const gather_state *s = state;
     index_args a = { s, in[0], in[1], out[0] };

@@ -5,8 +5,8 @@
  * After joining, axes alternate between kept and reduced. The innermost pair is the `unit`: either
  * one dense run (cells = 1), or `depth` rows of `cells` that are added up cell by cell. Around it
  * are kept axes, of which each index is work of its own, and reduced ones, walked in order. A piece
- * is some kept indices, or one of them with a range of the unit's depth or of its cells; the parts of
- * a depth are sums in the workspace, added in order at the end. All that depends on shapes only.
+ * is some kept indices, or one of them with a range of the unit's depth or of its cells; the parts
+ * of a depth are sums in the workspace, added in order at the end. All that depends on shapes only.
  */
 #include <math.h>
 #include <string.h>
@@ -72,8 +72,8 @@ static double add_run(const reduce_state *s, const char *x, int64_t at, int64_t 
     return sum;
 }
 
-/* n dense elements of rows of `cells` into wide[0..width), width a multiple of cells: element i goes
- * to wide[i % width]. */
+/* n dense elements of rows of `cells` into wide[0..width), width a multiple of cells: element i
+ * goes to wide[i % width]. */
 static void add_rows(const reduce_state *s, const char *x, int64_t at, int64_t n, double *wide,
                      int64_t width)
 {
@@ -85,8 +85,8 @@ static void add_rows(const reduce_state *s, const char *x, int64_t at, int64_t n
     }
 }
 
-/* Depth first..last, cells band..band+n of the unit at `at`, into sum[0..n). Short rows are added as
- * one wide row, folded at the end. */
+/* Depth first..last, cells band..band+n of the unit at `at`, into sum[0..n). Short rows are added
+ * as one wide row, folded at the end. */
 static void add_unit(const reduce_state *s, const char *x, int64_t at, const int64_t range[2],
                      int64_t cell, int64_t n, double *sum)
 {
@@ -181,8 +181,8 @@ static void finish(const reduce_args *a)
     }
 }
 
-static gen_status reduce_run(void *state, const void *const in[], void *const out[], void *workspace,
-                             gen_backend *b)
+static gen_status reduce_run(void *state, const void *const in[], void *const out[],
+                             void *workspace, gen_backend *b)
 {
     const reduce_state *s = state;
     reduce_args a = { s, in[0], out[0], workspace };

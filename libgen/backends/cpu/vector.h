@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plain kernels of the CPU: element by element, reductions, softmax, copies, indexing. Each is a
- * way to cut an op into pieces (here) around inner loops (kernels/vec.h).
+ * The plain kernels of the CPU: element by element, reductions, softmax, copies, indexing. Each is
+ * a way to cut an op into pieces (here) around inner loops (kernels/vec.h).
  *
  * Pieces depend on shapes alone, of about GEN_PIECE elements; work below GEN_SMALL elements runs in
  * the caller, because waking a thread costs more.
@@ -15,7 +15,8 @@
 #define GEN_PIECE 32768
 #define GEN_SMALL 8192
 
-/* elementwise.c, reduce.c, softmax.c, copy_ops.c, index.c, pool.c, norm.c; NULL-ended, no two accept one node. */
+/* elementwise.c, reduce.c, softmax.c, copy_ops.c, index.c, pool.c, norm.c; NULL-ended, no two
+ * accept one node. */
 extern const gen_kernel *const gen_cpu_vector_kernels[];
 
 extern const gen_kernel gen_vec_unary_kernel, gen_vec_binary_kernel, gen_vec_lerp_kernel;

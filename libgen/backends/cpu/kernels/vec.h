@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inner loops over contiguous f32 (and bf16 <-> f32), written once in plain C (vec.c) and built once
- * per instruction set; gen_vec_of picks a table at run time.
+ * Inner loops over contiguous f32 (and bf16 <-> f32), written once in plain C (vec.c) and built
+ * once per instruction set; gen_vec_of picks a table at run time.
  *
- * Every element is computed by the same arithmetic wherever it lies, so cutting an array differently
- * gives the same bytes. Reductions add into fixed lanes by index: their result depends on the length
- * only. y may be equal to an input, but may not overlap one in any other way. Operands that are bf16
- * are converted block by block by the caller (from_bf16, to_bf16): 1 KiB-sized blocks stay in L1.
+ * Every element is computed by the same arithmetic wherever it lies, so cutting an array
+ * differently gives the same bytes. Reductions add into fixed lanes by index: their result depends
+ * on the length only. y may be equal to an input, but may not overlap one in any other way.
+ * Operands that are bf16 are converted by the caller, in blocks that stay in L1.
  */
 #ifndef LIBGEN_BACKENDS_CPU_KERNELS_VEC_H
 #define LIBGEN_BACKENDS_CPU_KERNELS_VEC_H
