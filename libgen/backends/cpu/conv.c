@@ -15,7 +15,13 @@
 
 #include "libgen/backends/cpu/finish.h"
 
-enum { STAGE_BYTES = 1 << 18, LINE_ROWS = 512, MIN_PIXELS = 48, MIN_CHANNELS = 64 };
+enum {
+    STAGE_BYTES = 1 << 18, /* of a phase's result: stays in L2 */
+    FETCH_BYTES = 4 << 20, /* x that does not */
+    LINE_ROWS = 512,
+    MIN_PIXELS = 48,
+    MIN_CHANNELS = 64
+};
 
 typedef struct unit {
     gen_dnnl_conv desc;
@@ -511,6 +517,18 @@ static void finish_phase(const running *r, const gen_dnnl_conv *d, const void *s
     j->finish(&f);
 }
 
+/* A 1x1 convolution of a large x waits for memory: the share after the one that the other thread is
+ * likely at is fetched meanwhile (measured: 6-20 % of the time). */
+static void fetch_ahead(const running *r, const rows *s, const char *x)
+{
+    int64_t bytes = (s->x1 - s->x0) * r->x_row;
+    const char *next = x + 2 * bytes, *end = r->x + r->j->form.in[0] * r->x_row;
+    if (end - r->x < FETCH_BYTES)
+        return;
+    for (int64_t i = 0; i < bytes && next + i < end; i += 64)
+        __builtin_prefetch(next + i, 0, 2);
+}
+
 static gen_status run_phase(const running *r, int phase, const piece *w)
 {
     gen_conv_job *j = r->j;
@@ -534,6 +552,8 @@ static gen_status run_phase(const running *r, int phase, const piece *w)
     };
     if (d->sum && r->residual != r->y)
         memcpy(y, r->residual + place * size, (size_t)(d->n * d->out[0] * r->y_row));
+    if (f->axes == 1 && p->taps[0] == 1 && f->n == 1)
+        fetch_ahead(r, &s, o.x);
     GEN_TRY(gen_dnnl_run(j->unit[u].u, w->lane, &o));
     if (j->staged)
         finish_phase(r, d, o.y, place);
