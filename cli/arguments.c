@@ -44,9 +44,9 @@ static const gen_option seed_options[] = {
     { GEN_OPT_END },
 };
 static const gen_option sample_options[] = {
-    { GEN_OPT_INT, "num-samples", 'n', AT(samples), .min = 0, .max = 1e6, .value = "N",
+    { GEN_OPT_INT, "num-samples", 'n', AT(samples), .preset = 1, .min = 1, .max = 1e6, .value = "N",
       .help = "samples to draw" },
-    { GEN_OPT_INT, "members", 0, AT(samples), .min = 0, .max = 1e6, .value = "N",
+    { GEN_OPT_INT, "members", 0, AT(samples), .preset = 1, .min = 1, .max = 1e6, .value = "N",
       .help = "the same, for ensembles" },
     { GEN_OPT_END },
 };
@@ -274,18 +274,16 @@ gen_dtype gen_run_dtype(const gen_run *r)
 
 static void print_wrapped(FILE *out, const char *text, int indent, int column)
 {
-    for (const char *p = text; *p;) {
+    bool blank = false; /* owed before the next word */
+    for (const char *p = text; *p; p += strspn(p, " ")) {
         int n = (int)strcspn(p, " ");
-        if (column + n > 96 && column > indent) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
+        if (blank && column + n > 96) {
+            column = fprintf(out, "\n%*s", indent, "") - 1;
+            blank = false;
         }
-        column += fprintf(out, "%.*s", n, p);
+        column += fprintf(out, "%s%.*s", blank ? " " : "", n, p);
+        blank = true;
         p += n;
-        if (*p == ' ') {
-            p++;
-            column += fprintf(out, " ");
-        }
     }
     fputc('\n', out);
 }

@@ -36,7 +36,7 @@ typedef struct gen_common {
     int64_t precision;            /* 0 = f32, 1 = bf16; gen_run_dtype() */
     const char *memory_budget_text;
     uint64_t memory_budget;       /* bytes; 0 = not given. Filled by main from the text */
-    int64_t seed, samples;        /* samples: 0 when not given */
+    int64_t seed, samples;        /* samples: 1 when not given */
     int64_t json, plan, quiet, verbose;
 } gen_common;
 

@@ -31,14 +31,21 @@ static void on_closed_pipe(int number)
     _exit(0);
 }
 
+/* nohup and shell scripts start programs that are to ignore a signal. */
+static void catch(int number, void (*handler)(int))
+{
+    struct sigaction action = { .sa_handler = handler }, old;
+    if (!sigaction(number, NULL, &old) && old.sa_handler == SIG_IGN)
+        return;
+    sigaction(number, &action, NULL);
+}
+
 void gen_terminal_signals(void)
 {
-    struct sigaction ask = { .sa_handler = on_signal };
-    struct sigaction end = { .sa_handler = on_closed_pipe };
-    sigaction(SIGINT, &ask, NULL);
-    sigaction(SIGTERM, &ask, NULL);
-    sigaction(SIGHUP, &ask, NULL);
-    sigaction(SIGPIPE, &end, NULL);
+    catch(SIGINT, on_signal);
+    catch(SIGTERM, on_signal);
+    catch(SIGHUP, on_signal);
+    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = on_closed_pipe }, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files becomes a failed write */
 }
 

@@ -5,6 +5,7 @@
 # goes away.
 set -u
 B=${B:-build}
+build=$B
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 gen=$B/gen
 tmp=$(mktemp -d)

@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The demo: a forecast from the simulated radar sequence beside this file, with maps.
+#     examples/demo.sh build/gen out
+set -eu
+gen=$1 out=$2
+here=$(dirname "$0")
+mkdir -p "$out"
+"$gen" radar info "$here/rain.nc"
+echo
+"$gen" nowcast "$here/rain.nc" -o "$out/forecast.nc" --plot "$out" --force
+echo
+ls "$out"

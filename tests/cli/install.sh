@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# make install, and the example built against what it put there: pkg-config, shared and static.
+. tests/cli/lib.bash
+[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+root=$tmp/root
+make=${MAKE:-make}
+CC=${CC:-gcc}
+MAKEFLAGS= MAKELEVEL= $make -s B="$build" DESTDIR="$root" PREFIX=/usr install >"$tmp/log" 2>&1
+check "make install" test $? = 0
+for f in bin/gen bin/gen-nowcast lib/libgen.so.0 lib/libgen.a lib/libgen-weather.so.0 \
+    include/libgen/weather.h lib/pkgconfig/libgen.pc; do
+    check "installs $f" test -e "$root/usr/$f"
+done
+check "private headers stay home" test ! -e "$root/usr/include/libgen/base"
+check "headers are files, not links into the tree" test -z "$(find "$root/usr/include" -type l)"
+
+# The prefix is moved instead of setting a sysroot, which would also move what the system has.
+export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
+pc() { pkg-config --define-variable=prefix="$root/usr" "$@"; }
+sed -i "s#^\(libdir\|includedir\)=/usr#\1=$root/usr#" "$PKG_CONFIG_PATH"/*.pc
+# shellcheck disable=SC2046
+$CC -std=c11 -Wall -Wextra -Werror examples/nowcast.c $(pc --cflags --libs libgen-weather) -lm \
+    -o "$tmp/nowcast" >"$tmp/log" 2>&1
+check "the example builds" test $? = 0
+LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" examples/rain.nc >"$tmp/stdout" 2>"$tmp/stderr"
+check "the example runs" test $? = 0 -a "$(grep -c '^member 0, +' "$tmp/stdout")" = 6
+LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" /nonexistent.nc >"$tmp/stdout" 2>"$tmp/stderr"
+check "the example fails with a sentence" test $? = 1 -a -s "$tmp/stderr"
+# shellcheck disable=SC2046
+$CC -std=c11 examples/nowcast.c $(pc --cflags libgen-weather) -o "$tmp/static" \
+    "$root/usr/lib/libgen-weather.a" "$root/usr/lib/libgen.a" \
+    $(pkg-config --libs $(pc --print-requires-private libgen-weather libgen | sort -u)) \
+    -ldnnl -lgomp -lm -pthread >>"$tmp/log" 2>&1
+check "the static example builds" test $? = 0
+check "the static example runs" test "$("$tmp/static" examples/rain.nc)" = \
+    "$(LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" examples/rain.nc)"
+grep -v '^install\|^ln\|^for' "$tmp/log"
+
+MAKEFLAGS= MAKELEVEL= $make -s B="$build" DESTDIR="$root" PREFIX=/usr uninstall >/dev/null 2>&1
+check "make uninstall leaves no file" test -z "$(find "$root" -type f -o -type l)"
