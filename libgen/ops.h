@@ -4,10 +4,10 @@
  * shape rule, gradient, cost and a reference in plain double loops, which is the definition.
  *
  * Attribute structs hold only int64_t and double (no padding: they are compared and hashed as
- * bytes); zero means "usual", so a call names only what differs. Spatial arrays are outermost first:
- * [0] is the first spatial axis of the tensor (D or H or L). All images are channels last:
- * 1-D [N,L,C], 2-D [N,H,W,C], 3-D [N,D,H,W,C]. Results have the dtype of the first input unless said
- * otherwise. Every builder returns NULL once the graph has failed.
+ * bytes); zero means "usual", so a call names only what differs. Spatial arrays are outermost
+ * first: [0] is the first spatial axis of the tensor (D or H or L). All images are channels last:
+ * 1-D [N,L,C], 2-D [N,H,W,C], 3-D [N,D,H,W,C]. Results have the dtype of the first input unless
+ * said otherwise. Every builder returns NULL once the graph has failed.
  */
 #ifndef LIBGEN_OPS_H
 #define LIBGEN_OPS_H
@@ -89,7 +89,7 @@ GEN_API gen_node *gen_scale_shift(gen_graph *g, gen_node *x, gen_node *a, gen_no
 
 /* Normalisation by batch statistics: x [N,*,C], N divisible by groups; group i takes the i-th run
  * of N/groups outermost indices and has statistics of its own (time steps batched as [T*N]).
- * y = (x - mean) / sqrt(var + eps), var biased. Outputs: 0 y, 1 mean [groups,C], 2 var [groups,C]. */
+ * y = (x - mean) / sqrt(var + eps), var biased. Outputs: 0 y; 1 mean and 2 var, [groups,C]. */
 typedef struct gen_batch_norm_attr {
     int64_t groups; /* 0 = 1 */
     double eps;     /* 0 = 1e-5 */

@@ -124,7 +124,8 @@ static void zero_means_usual(void **state)
     (void)state;
     assert_int_equal(gen_graph_status(graph), GEN_OK);
     assert_memory_equal(a->attr, b->attr, sizeof full);
-    gen_pool_attr two = { .kernel = { 2, 2 } }, stepped = { .kernel = { 2, 2 }, .stride = { 2, 2 } };
+    gen_pool_attr two = { .kernel = { 2, 2 } }, stepped = two;
+    stepped.stride[0] = stepped.stride[1] = 2;
     a = gen_avg_pool(graph, x, &two);
     b = gen_avg_pool(graph, x, &stepped);
     assert_memory_equal(a->attr, b->attr, sizeof two);
@@ -154,7 +155,7 @@ static void fused_convolutions_cost_what_they_compute(void **state)
     assert_true(taps(x, 1, &pool1) == 1);
 }
 
-/* The fused convolution is defined by its parts, act(pool(conv(up(x), w)) + b + r); here up to r. */
+/* A fused convolution is its parts, act(pool(conv(up(x), w)) + b + r); here all before r. */
 static gen_node *in_parts(gen_node *x, gen_node *w, gen_node *b, const gen_conv_attr *a)
 {
     gen_conv_attr plain = *a;

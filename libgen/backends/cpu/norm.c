@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * batch_norm and batch_norm_dx for f32 and bf16. Each is two passes over x: sums per channel in
- * double over pieces of fixed size, added in the order of the pieces, then an affine map per channel.
- * The variance is E[x^2] - E[x]^2 of f32 values in double: its error is 1e-16 mean^2 / var, far below
- * what f32 values can show.
+ * double over pieces of fixed size, added in the order of the pieces, then an affine map per
+ * channel. The variance is E[x^2] - E[x]^2 of f32 values in double: its error is 1e-16 mean^2 /
+ * var, far below what f32 values can show.
  *
- * Channels are few or many: rows of one cell are worked on as rows of several (`width` elements), so
- * that 4 channels vectorise as well as 384.
+ * Channels are few or many: rows of one cell are worked on as rows of several (`width` elements),
+ * so that 4 channels vectorise as well as 384.
  */
 #include <math.h>
 #include <string.h>

@@ -2,9 +2,9 @@
  *
  * avg_pool, max_pool and their adjoints for f32 and bf16, 1 to 3 spatial axes. The forward ops and
  * the average's adjoint compute each cell of the result from a list of cells (kernels/pool.h): the
- * window, or, for the adjoint, the windows that a cell lies in. The adjoint of max scatters instead,
- * image by image in blocks of channels; with bf16 only where windows do not overlap, because sums
- * would be rounded at each addition.
+ * window, or, for the adjoint, the windows that a cell lies in. The adjoint of max scatters
+ * instead, image by image in blocks of channels; with bf16 only where windows do not overlap,
+ * because sums would be rounded at each addition.
  */
 #include <string.h>
 
@@ -12,7 +12,6 @@
 #include "libgen/backends/cpu/kernels/pool.h"
 #include "libgen/backends/cpu/vector.h"
 #include "libgen/ops/shape_rules.h"
-#include "libgen/tensor/half.h"
 
 extern const gen_pool_loops gen_pool_loops_base[2];
 #if defined(__x86_64__)
@@ -176,19 +175,16 @@ static void dx_piece(void *ctx, int piece, int thread)
 
 /* ---- adjoint of the maximum ------------------------------------------------------------------ */
 
-/* dx[where] += dy for one window; bf16 windows do not overlap, so that a sum is never rounded
- * twice. */
+/* dx[where] += dy for one window; with bf16 windows do not overlap, so that nothing is summed. */
 static void scatter(const pool_state *s, const cell_list *l, const int32_t *where, const char *dy,
                     char *dx, int64_t n)
 {
     for (int64_t j = 0; j < n; j++) {
         int64_t at = l->at[where[j]] + j;
-        if (s->size == 4) {
+        if (s->size == 4)
             ((float *)dx)[at] += ((const float *)dy)[j];
-        } else {
-            uint16_t *to = (uint16_t *)dx + at;
-            *to = gen_f32_to_bf16(gen_bf16_to_f32(*to) + gen_bf16_to_f32(((const uint16_t *)dy)[j]));
-        }
+        else
+            ((uint16_t *)dx)[at] = ((const uint16_t *)dy)[j];
     }
 }
 
