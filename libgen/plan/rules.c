@@ -441,6 +441,7 @@ static gen_node *lower(gen_rewrite *r, gen_node *old, gen_node *const in[])
 
 /* An empty pass after rules that leave equal nodes behind lets the next ones see them as one. */
 const gen_pass gen_passes[] = {
+    { .name = "lower", .rule = lower }, /* first: kernels are asked about the dtype that they get */
     { .name = "commute", .needs = GEN_RULE_COMMUTE, .rule = commute },
     { .name = "split", .needs = GEN_RULE_SPLIT, .rule = split, .survey = survey_split },
     { .name = "clean", .needs = GEN_RULE_CSE },
@@ -449,7 +450,6 @@ const gen_pass gen_passes[] = {
     { .name = "pool", .needs = GEN_RULE_POOL, .rule = fold_pool },
     { .name = "fold", .needs = GEN_RULE_FOLD, .rule = fold_scale },
     { .name = "fuse", .needs = GEN_RULE_FUSE, .rule = fuse },
-    { .name = "lower" , .rule = lower },
     { .name = "clean" },
     { 0 },
 };
