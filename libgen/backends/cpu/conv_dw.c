@@ -3,8 +3,8 @@
  * Gradient of a convolution's weights through oneDNN: dw [Cout,Cin/groups,*k] = sum over images and
  * positions of x (*) dy. Shares of the images, or of the rows of each image, sum into partial
  * gradients of their own in oneDNN's layout; these are added in a fixed order, then reordered. How
- * many shares there are follows from the shape: each costs a pass over a copy of dw. Sharing by rows
- * also mends oneDNN's weak 1-D case (8 x 3200 x 384, f32: 187 GFLOP/s of 232, 96 in one call).
+ * many shares there are follows from the shape: each costs a pass over a copy of dw. Shares of rows
+ * also mend oneDNN's weak 1-D case (8 x 3200 x 384, f32: 187 GFLOP/s of 232, 96 in one call).
  */
 #include <string.h>
 
