@@ -406,7 +406,7 @@ run-fuzz: $(FUZZ_PROGRAMS)
 	        tests/fuzz/corpus/$$f || exit 1; done
 
 ## bench: speed beside the peers that are installed
-bench: all
+bench: all $(B)/tests/bench/serve_gen
 	@B=$(B) bash tests/bench/run.sh
 
 ## lint: include order, blanks, file length, calls that a library may not make, header-test

@@ -41,11 +41,16 @@ static const char *reason(const struct gen_step *step, gen_cost c, const gen_pea
         return "memory";
     if (step->seconds < 300e-6)
         return "small";
-    int last = step->node->shape[0].rank - 1;
-    int64_t in = step->node->in[0]->shape[0].dim[step->node->in[0]->shape[0].rank - 1];
-    if (in % 16 || step->node->shape[0].dim[last] % 16)
+    const gen_node *x = step->node->in[0];
+    int64_t in = x->shape[0].dim[x->shape[0].rank - 1];
+    if (in % 16 || step->node->shape[0].dim[step->node->shape[0].rank - 1] % 16)
         return "channels are no multiple of 16";
-    return c.bytes / peak->bytes > 0.25 * step->seconds ? "memory, partly" : "below";
+    if (step->node->op == &gen_op_conv &&
+        gen_shape_count(step->node->in[1]->shape[0]) == in * step->node->in[1]->shape[0].dim[0])
+        return "1x1: a product for each load";
+    if (x->shape[0].dim[0] == 1)
+        return "one image, cut for threads";
+    return c.bytes / peak->bytes > 0.1 * step->seconds ? "memory, partly" : "unexplained";
 }
 
 static void print_times(const struct gen_step *step, const gen_peak *peak, FILE *out)
@@ -53,7 +58,7 @@ static void print_times(const struct gen_step *step, const gen_peak *peak, FILE 
     gen_cost c = gen_node_cost(step->node);
     double most = step->node->dtype[0] == GEN_BF16 ? peak->bf16 : peak->f32;
     double t = step->seconds > 0 ? step->seconds : 1e-9;
-    fprintf(out, " %9.1f us %7.1f GFLOP/s %4.0f %% %6.1f GB/s %-15s", t * 1e6, c.flops / t * 1e-9,
+    fprintf(out, " %9.1f us %7.1f GFLOP/s %4.0f %% %6.1f GB/s %-14s", t * 1e6, c.flops / t * 1e-9,
             100 * c.flops / t / most, c.bytes / t * 1e-9,
             step->kernel ? reason(step, c, peak, most) : "");
 }

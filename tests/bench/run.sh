@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# make bench: our speed beside the peers', in one run. Peers are the Python packages dgmr, torch, onnxruntime, openvino and
+# pysteps in $PEERS/venv (default ~/.cache/libgen-peers/venv); without them the tables hold our rows only.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+: "${B:=build}" "${PEERS:=$HOME/.cache/libgen-peers}"
+export PEERS
+python=$PEERS/venv/bin/python
+[ -x "$python" ] || { echo "no peers in $PEERS/venv: our own rows only"; python=python3; }
+
+echo "# $(date -u +%Y-%m-%d), $(nproc) processors: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
+"$python" "$here/run.py" "$B" --peers "$python" "$@"
+if [ -x "$PEERS/venv/bin/python" ] && [ -f "$here/advection.py" ]; then
+    echo; "$python" "$here/advection.py" "$B"
+fi
+"$python" "$here/convolutions.py" "$B"
