@@ -72,23 +72,28 @@ static gen_status describe(struct description *d, const char *path)
     return GEN_OK;
 }
 
+/* How many tensors of each type; the texts of types are shared, so that addresses tell them apart. */
 static void put_types(const gen_tensor_file *f, gen_json_writer *w)
 {
+    const char *type[32];
+    int count[32], n = 0;
     for (int i = 0; i < f->count; i++) {
-        const char *type = f->tensor[i].dtype_text;
-        int n = 0, before = 0;
-        for (int k = 0; k < f->count && !before; k++)
-            if (f->tensor[k].dtype_text == type) {
-                before = k < i;
-                n++;
-            }
-        if (before)
+        int k = 0;
+        while (k < n && type[k] != f->tensor[i].dtype_text)
+            k++;
+        if (k == GEN_LEN(type))
             continue;
-        if (w)
-            gen_json_put_int(w, type, n);
-        else
-            printf(" %s x %d", type, n);
+        if (k == n) {
+            type[n] = f->tensor[i].dtype_text;
+            count[n++] = 0;
+        }
+        count[k]++;
     }
+    for (int k = 0; k < n; k++)
+        if (w)
+            gen_json_put_int(w, type[k], count[k]);
+        else
+            printf("%s %s x %d", k ? "," : "", type[k], count[k]);
 }
 
 static gen_status print_json(const struct description *d)
@@ -130,7 +135,7 @@ static gen_status print_json(const struct description *d)
 
 static void print_text(const struct description *d, bool tensors)
 {
-    char text[GEN_SHAPE_TEXT], q[GEN_QUOTE];
+    char text[GEN_SHAPE_TEXT], q[GEN_QUOTE], key[GEN_QUOTE];
     printf("file       %s\n", d->file->path);
     printf("format     %s, %.1f MB\n", gen_file_format_name(d->file->format),
            (double)d->file->size / 1e6);
@@ -146,9 +151,9 @@ static void print_text(const struct description *d, bool tensors)
         const char *s;
         double x;
         if (gen_json_kind_of(v) == GEN_JSON_STRING && gen_json_string(v, NULL, &s) == GEN_OK)
-            printf("  %-24s %s\n", gen_json_key(v), gen_quote(s, q));
+            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
         else if (gen_json_kind_of(v) == GEN_JSON_NUMBER && gen_json_real(v, NULL, &x) == GEN_OK)
-            printf("  %-24s %s\n", gen_json_key(v), gen_real_text(x, text));
+            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_real_text(x, text));
     }
     printf("tensors    %d:", d->file->count);
     put_types(d->file, NULL);
@@ -160,7 +165,7 @@ static void print_text(const struct description *d, bool tensors)
         const char *s = "";
         (void)gen_json_string(v, NULL, &s);
         if (strcmp(gen_json_key(v), "libgen.arch") && strcmp(gen_json_key(v), "libgen.config"))
-            printf("metadata   %s: %s\n", gen_json_key(v), gen_quote(s, q));
+            printf("metadata   %s: %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
     }
     if (d->file->note)
         printf("note       %s\n", d->file->note);
@@ -380,7 +385,7 @@ static gen_status diff_metadata(struct diff *d)
     gen_status status;
     gen_json *a = NULL, *b = NULL;
     const char *arch, *s, *t;
-    char q[GEN_QUOTE], p[GEN_QUOTE];
+    char q[GEN_QUOTE], p[GEN_QUOTE], key[GEN_QUOTE];
     GEN_GOTO(gen_metadata_read(d->a->metadata, &a, &arch));
     GEN_GOTO(gen_metadata_read(d->b->metadata, &b, &arch));
     for (int side = 0; side < 2; side++)
@@ -391,8 +396,8 @@ static gen_status diff_metadata(struct diff *d)
             if (o)
                 GEN_GOTO(gen_json_string(o, NULL, &t));
             if ((!o || !side) && strcmp(s, t))
-                printf("metadata   %s: %s %s %s\n", gen_json_key(v), gen_quote(side ? t : s, p),
-                       "and", gen_quote(side ? s : t, q));
+                printf("metadata   %s: %s and %s\n", gen_quote(gen_json_key(v), key),
+                       gen_quote(side ? t : s, p), gen_quote(side ? s : t, q));
         }
 done:
     gen_json_free(&a);

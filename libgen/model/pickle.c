@@ -210,7 +210,7 @@ static gen_status pop_mark(struct machine *m, value ***item, uint64_t *n)
     if (!m->marks)
         return gen_fail(GEN_EMODEL, "the pickle closes a container that it did not open");
     uint64_t from = m->mark[--m->marks];
-    *item = m->stack + from;
+    *item = m->stack ? m->stack + from : NULL;
     *n = m->depth - from;
     m->depth = from;
     return GEN_OK;

@@ -107,19 +107,23 @@ class Bomb:
         return os.system, ("touch executed-by-a-model-file",)
 
 
+def add(z, name, data, compression=zipfile.ZIP_STORED):
+    z.writestr(zipfile.ZipInfo(name), data, compression)  # without the time of day
+
+
 def zip_of_pickle(name, data):
     with zipfile.ZipFile(os.path.join(OUT, name), "w") as z:
-        z.writestr("archive/data.pkl", data)
-        z.writestr("archive/version", "3\n")
+        add(z, "archive/data.pkl", data)
+        add(z, "archive/version", "3\n")
 
 
-def rezip(name, source, change=lambda entry, data: data, **options):
+def rezip(name, source, change=lambda entry, data: data, compression=zipfile.ZIP_STORED):
     """`source` again, with changed entries or compressed."""
     with zipfile.ZipFile(os.path.join(OUT, source)) as old, \
-            zipfile.ZipFile(os.path.join(OUT, name), "w", **options) as z:
+            zipfile.ZipFile(os.path.join(OUT, name), "w") as z:
         for entry in old.infolist():
             if "serialization_id" not in entry.filename:
-                z.writestr(entry.filename, change(entry.filename, old.read(entry)))
+                add(z, entry.filename, change(entry.filename, old.read(entry)), compression)
 
 
 def lies():
@@ -127,6 +131,14 @@ def lies():
     rezip("deflated.pth", "small.pth", compression=zipfile.ZIP_DEFLATED)
     rezip("short.pth", "small.pth", lambda e, d: d[:-1] if e.endswith("data/0") else d)
     rezip("big_endian.pth", "small.pth", lambda e, d: b"big" if e.endswith("order") else d)
+    pkl = "data.pkl"
+    rezip("offset.pth", "small.pth", lambda e, d: d.replace(b"K\0K\2K\3\x86", b"K\5K\2K\3\x86")
+          if e.endswith(pkl) else d)
+    rezip("stride.pth", "small.pth", lambda e, d: d.replace(b"K\3K\1\x86", b"K\4K\1\x86")
+          if e.endswith(pkl) else d)
+    rezip("lost.pth", "small.pth", lambda e, d: d.replace(b"X\1\0\0\0001", b"X\1\0\0\0007")
+          if e.endswith(pkl) else d)
+    save("expanded.pth", {"a": torch.zeros(1).expand(1000, 1000)})
     with open(os.path.join(OUT, "small.pth"), "rb") as f:
         data = f.read()
     at = data.rindex(b"PK\1\2", 0, data.index(b"small/data/0", data.index(b"PK\1\2")))

@@ -210,6 +210,10 @@ static void archives_that_lie(void **state)
         { FOLDER "big_endian.pth", "big-endian" },
         { FOLDER "claims.pth", "zip" },
         { FOLDER "endless.pth", "nested deeper" },
+        { FOLDER "offset.pth", "shape [2,3] reaches beyond its storage of 6" },
+        { FOLDER "stride.pth", "shape [2,3] reaches beyond its storage of 6" },
+        { FOLDER "expanded.pth", "shape [1000,1000] is larger than its storage of 1" },
+        { FOLDER "lost.pth", "the archive lacks 'data/7'" },
     };
     for (int i = 0; i < GEN_LEN(cases); i++)
         refused(cases[i][0], GEN_EMODEL, cases[i][1]);
