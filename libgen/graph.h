@@ -55,7 +55,7 @@ GEN_API gen_node *gen_fill(gen_graph *g, gen_shape shape, double value);
 GEN_API gen_node *gen_const(gen_graph *g, gen_shape shape, const float *values);
 
 /* Output i of a node with several outputs. A node itself stands for its output 0. */
-GEN_API gen_node *gen_output(gen_graph *g, gen_node *n, int i);
+GEN_API gen_node *gen_node_output(gen_graph *g, gen_node *n, int i);
 
 GEN_API gen_shape gen_node_shape(const gen_node *n); /* rank 0 for NULL */
 GEN_API gen_dtype gen_node_dtype(const gen_node *n);

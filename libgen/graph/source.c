@@ -71,7 +71,7 @@ const gen_op gen_op_output = { .name = "output", .flags = GEN_OP_VIEW, .min_in =
                                .attrs = output_options, .infer = output_infer,
                                .ref = output_ref };
 
-gen_node *gen_output(gen_graph *g, gen_node *n, int i)
+gen_node *gen_node_output(gen_graph *g, gen_node *n, int i)
 {
     if (i == 0 && n && n->n_out > 0)
         return n;

@@ -119,8 +119,8 @@ static gen_node *norm_training(gen_net *net, gen_node *x, const gen_norm_attr *a
     gen_node *y =
         gen_batch_norm(g, x, &(gen_batch_norm_attr){ .groups = groups, .eps = attr->eps });
     double unbiased = count > 1 ? (double)count / (double)(count - 1) : 1;
-    update_running(net, mean, gen_output(g, y, 1), momentum, 1);
-    update_running(net, var, gen_output(g, y, 2), momentum, unbiased);
+    update_running(net, mean, gen_node_output(g, y, 1), momentum, 1);
+    update_running(net, var, gen_node_output(g, y, 2), momentum, unbiased);
     return y;
 }
 

@@ -192,7 +192,7 @@ static gen_node *grad_of_statistics(gen_graph *g, gen_node *n, gen_node *dmean, 
     gen_node *sum = NULL;
     if (dvar) {
         gen_node *centred = gen_sub(g, gen_reshape(g, n->in[0], rows),
-                                    gen_reshape(g, gen_output(g, n, 1), row));
+                                    gen_reshape(g, gen_node_output(g, n, 1), row));
         sum = gen_affine(g, gen_mul(g, centred, gen_reshape(g, dvar, row)), 2, 0);
     }
     if (dmean) {
@@ -209,7 +209,7 @@ static void norm_grad(gen_graph *g, gen_node *n, gen_node *const dy[], const boo
     if (!needs[0])
         return;
     if (dy[0]) {
-        gen_node *in[4] = { n->in[0], gen_output(g, n, 1), gen_output(g, n, 2), dy[0] };
+        gen_node *in[4] = { n->in[0], gen_node_output(g, n, 1), gen_node_output(g, n, 2), dy[0] };
         dx[0] = gen_node_add(g, &gen_op_batch_norm_dx, n->attr, in, 4);
     }
     if (dy[1] || dy[2]) {

@@ -200,7 +200,7 @@ static int check_output_gradient(const check_case *k, int output)
     gen_node *dy = gen_input(c.g, "dy", GEN_F32, n->shape[output]);
     for (int i = 0; i < c.n_in; i++)
         wrt[i] = c.in[i].node;
-    gen_grad(c.g, gen_output(c.g, n, output), dy, wrt, c.n_in, grads);
+    gen_grad(c.g, gen_node_output(c.g, n, output), dy, wrt, c.n_in, grads);
     if (gen_graph_status(c.g) != GEN_OK) {
         print_error("%s, %s: %s\n", k->op->name, k->name, gen_last_error());
         gen_graph_free(&c.g);
