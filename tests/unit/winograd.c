@@ -2,7 +2,8 @@
  *
  * The Winograd convolution against the op's reference (plain sums in double), for every instruction
  * set of this machine: borders, odd sizes, few and many channels, fused bias, residual and
- * activations, the up-sampled forms; the same bytes at any thread count; what it refuses.
+ * activations, the forms with up-sampling and pooling; the same bytes at any thread count; what it
+ * refuses.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -32,6 +33,7 @@ typedef struct conv_case {
 
 #define PAD(a, b, c, d) .pad_lo = { a, b }, .pad_hi = { c, d }
 #define UP .up = { 2, 2 }, PAD(1, 1, 1, 1)
+#define POOL .pool = { 2, 2 }
 
 static const conv_case cases[] = {
     { "whole tiles", 2, 8, 8, 32, 48, { PAD(1, 1, 1, 1) }, false, false },
@@ -53,6 +55,11 @@ static const conv_case cases[] = {
     { "up, large ragged tiles", 3, 13, 9, 32, 48, { UP, .act = GEN_ACT_LEAKY_RELU, .slope = 0.1 },
       true, true },
     { "up, sums in parts, shared", 2, 8, 8, 400, 416, { UP }, true, false },
+    { "pool, whole tiles", 2, 8, 16, 32, 48, { POOL, PAD(1, 1, 1, 1) }, true, true },
+    { "pool, odd sizes", 2, 13, 11, 16, 64, { POOL, PAD(1, 1, 1, 1), .act = GEN_ACT_RELU }, true,
+      false },
+    { "pool, uneven padding", 1, 9, 12, 32, 16, { POOL, PAD(0, 2, 1, 0) }, false, true },
+    { "pool, sums in parts, shared", 2, 8, 8, 400, 416, { POOL, PAD(1, 1, 1, 1) }, true, false },
 };
 
 /* Normal enough: a sum of uniforms. */
@@ -96,8 +103,9 @@ static void set_up(bench *b, const conv_case *c)
     memset(b, 0, sizeof *b);
     assert_int_equal(gen_graph_create(&b->g), GEN_OK);
     bool up = c->attr.up[0] == 2;
-    int64_t oh = up ? 2 * c->h : c->h + c->attr.pad_lo[0] + c->attr.pad_hi[0] - 2;
-    int64_t ow = up ? 2 * c->w : c->w + c->attr.pad_lo[1] + c->attr.pad_hi[1] - 2;
+    int64_t pool = c->attr.pool[0] ? c->attr.pool[0] : 1;
+    int64_t oh = up ? 2 * c->h : (c->h + c->attr.pad_lo[0] + c->attr.pad_hi[0] - 2) / pool;
+    int64_t ow = up ? 2 * c->w : (c->w + c->attr.pad_lo[1] + c->attr.pad_hi[1] - 2) / pool;
     gen_node *x = gen_input(b->g, "x", GEN_F32, shape4(c->n, c->h, c->w, c->c));
     gen_node *w = gen_input(b->g, "w", GEN_F32, shape4(c->k, c->c, 3, 3));
     gen_node *bias = c->bias ? gen_input(b->g, "b", GEN_F32, (gen_shape){ 1, { c->k } }) : NULL;
@@ -148,7 +156,7 @@ static gen_status packed(gen_prepare *p, int i, const char *layout, uint64_t byt
 
 static bool run_kernel(bench *b, int threads, bool in_place)
 {
-    bool is_const[4] = { false, true, b->n->n_in > 2 && b->count[2] == b->n->shape[0].dim[3], false };
+    bool is_const[4] = { false, true, ((const gen_conv_attr *)b->n->attr)->has_bias, false };
     assert_int_equal(gen_pool_create(&b->backend.pool, threads), GEN_OK);
     gen_prepare p = { .node = b->n, .backend = &b->backend, .is_const = is_const,
                       .constant = constant, .packed = packed, .plan = b };
@@ -166,7 +174,8 @@ static bool run_kernel(bench *b, int threads, bool in_place)
             in[last] = b->out;
         }
         b->workspace = room((int64_t)p.workspace);
-        assert_int_equal(gen_winograd_conv.run(p.state, in, out, b->workspace, &b->backend), GEN_OK);
+        gen_status s = gen_winograd_conv.run(p.state, in, out, b->workspace, &b->backend);
+        assert_int_equal(s, GEN_OK);
         gen_winograd_conv.free(p.state);
         free(b->workspace);
         free(b->weights);
@@ -226,7 +235,7 @@ static void test_values(void **unused)
             for (int threads = 2; threads <= 3; threads++) {
                 run_kernel(&b, threads, cases[c].residual);
                 if (memcmp(first, b.out, (size_t)b.out_count * 4))
-                    fail_msg("%s, %s: other bytes with %d threads", cases[c].what, name[i], threads);
+                    fail_msg("%s, %s: other bytes, %d threads", cases[c].what, name[i], threads);
             }
         }
         free(first);
@@ -234,23 +243,26 @@ static void test_values(void **unused)
     }
 }
 
-/* Products of the transforms are exact for small integers, and so are both of up-sampling by the
- * small form: the result must be the integer itself. */
+/* The forms of up-sampling (the small one) and of pooling have coefficients 1, -1 and powers of
+ * two: small integers must come out exactly. */
 static void test_exact(void **unused)
 {
     (void)unused;
     gen_isa isa[2] = { GEN_ISA_BASE };
     const char *name[2];
     int sets = instruction_sets(isa, name);
-    conv_case c = { "up, integers", 1, 4, 2, 16, 16, { UP }, false, false };
-    for (int i = 0; i < sets; i++) {
+    static const conv_case exact[] = {
+        { "up, integers", 1, 4, 2, 16, 16, { UP }, false, false },
+        { "pool, integers", 1, 6, 10, 16, 16, { POOL, PAD(1, 1, 1, 1) }, false, false },
+    };
+    for (int i = 0; i < 2 * sets; i++) {
         bench b;
-        set_up(&b, &c);
+        set_up(&b, &exact[i / sets]);
         for (int k = 0; k < 2; k++)
             for (int64_t j = 0; j < b.count[k]; j++)
                 b.in_d[k][j] = b.in[k][j] = (float)((int)(j * 7 % 11) - 5);
         b.n->op->ref(b.n, (const double *const *)b.in_d, &b.out_d);
-        b.backend.isa = isa[i];
+        b.backend.isa = isa[i % sets];
         assert_true(run_kernel(&b, 1, false));
         for (int64_t j = 0; j < b.out_count; j++)
             assert_true(b.out[j] == b.out_d[j]);
@@ -265,11 +277,13 @@ static void test_refused(void **unused)
         { "channels", 1, 8, 8, 24, 16, { PAD(1, 1, 1, 1) }, false, false },
         { "outputs", 1, 8, 8, 16, 8, { PAD(1, 1, 1, 1) }, false, false },
         { "padding", 1, 8, 8, 16, 16, { PAD(3, 1, 1, 1) }, false, false },
-        { "up without padding", 1, 8, 8, 16, 16, { .up = { 2, 2 }, PAD(0, 1, 1, 1) }, false, false },
+        { "up, padding", 1, 8, 8, 16, 16, { .up = { 2, 2 }, PAD(0, 1, 1, 1) }, false, false },
         { "up by 3", 1, 8, 8, 16, 16, { .up = { 3, 3 }, PAD(1, 1, 1, 1) }, false, false },
         { "stride", 1, 8, 8, 16, 16, { .stride = { 2, 1 }, PAD(1, 1, 1, 1) }, false, false },
         { "dilation", 1, 8, 8, 16, 16, { .dilation = { 1, 2 }, PAD(1, 1, 1, 1) }, false, false },
-        { "pool", 1, 8, 8, 16, 16, { .pool = { 2, 2 }, PAD(1, 1, 1, 1) }, false, false },
+        { "pool of 3", 1, 9, 9, 16, 16, { .pool = { 3, 3 }, PAD(1, 1, 1, 1) }, false, false },
+        { "pool of rows", 1, 8, 8, 16, 16, { .pool = { 2, 1 }, PAD(1, 1, 1, 1) }, false, false },
+        { "up and pool", 1, 8, 8, 16, 16, { POOL, UP }, false, false },
     };
     gen_isa isa[2] = { GEN_ISA_BASE };
     const char *name[2];

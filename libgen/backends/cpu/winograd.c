@@ -1,36 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 3 x 3 convolution by Winograd's minimal filtering (S. Winograd, Arithmetic Complexity of
- * Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2015):
- * f32, channels last, stride 1, constant weights.
+ * 3 x 3 convolution by Winograd's minimal filtering: f32, channels last, stride 1, constant
+ * weights. S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin and S. Gray, Fast
+ * Algorithms for Convolutional Neural Networks, 2015.
  *
  *     Y = A^T [ (G g G^T) . (B^T d B) ] A
  *
- * for a tile of the input d and a filter g, the dot being one product for each place of the tile;
- * summed over input channels that is one matrix product for each place,
- * [tiles x C] [C x K], which is where the time goes. Products for each output:
+ * for a tile d of the input and a filter g, the dot being one product for each place of the tile;
+ * summed over input channels that is one matrix product for each place, [tiles x C] [C x K], which
+ * is where the time goes. Products for each output (direct: 9):
  *
- *   F4   F(4x4, 3x3), interpolation points 0, +-3/4, +-3/2, infinity     36/16 = 2.25 (direct: 9)
+ *   F4   F(4x4, 3x3), interpolation points 0, +-3/4, +-3/2, infinity     36/16 = 2.25
  *   F2   F(2x2, 3x3), points 0, +-1, infinity: where tiles are few       16/4  = 4
  *   UP2, UP4: the convolution of an image up-sampled by 2 (nearest)      25/16 = 1.56, 81/64 = 1.27
+ *   POOL: the convolution, then means of 2 x 2; products for each mean   25/4  = 6.25 (direct: 16)
  *
- * The points of F4 are not the usual 0, +-1, +-2: in float these give a third of the error (measured
- * on N(0,1) data, C = 192: 2e-6 of the largest output against 9e-6) for the same work.
+ * The points of F4 are not the usual 0, +-1, +-2: in float these ones give a third of the error
+ * (N(0,1) data, C = 192: 2e-6 of the largest output against 9e-6) for the same work.
  *
  * Up-sampled images. In one dimension, with x the small image and w the filter,
  *     y[2i] = w0 x[i-1] + (w1 + w2) x[i],   y[2i+1] = (w0 + w1) x[i] + w2 x[i+1].
- * As polynomials the up-sampled image is (1 + z) X(z^2): it is 0 at z = -1, so F(2m,3) with -1 among
- * its points needs one product less; and points b and -b see the same X(b^2), so they share a
+ * As polynomials the up-sampled image is (1 + z) X(z^2): it is 0 at z = -1, so F(2m,3) with -1
+ * among its points needs one product less; and points b and -b see the same X(b^2), so they share a
  * transformed input, and the two products may be recombined into one for the even outputs, with
  * w0 + b^2 (w1 + w2), and one for the odd ones, with w0 + w1 + b^2 w2. Only b^2 is left: it may be
  * negative. With X's points 0, 1, p..., infinity a tile of m cells gives 2m outputs from m + 2
- * transformed inputs and 2m + 1 products. UP2 has p = -1: every coefficient is 1 or -1, and the error
- * is that of a direct convolution. UP4 has p = -1, 1/2, -2, error 2.5e-6.
+ * transformed inputs and 2m + 1 products. UP2 has p = -1: all coefficients are 1 or -1, and the
+ * error is that of a direct convolution. UP4 has p = -1, 1/2, -2, error 2.5e-6.
  *
- * Work goes over blocks of tiles. Where weights are few, a block is one thread's: its transformed
- * inputs and products stay in that core's cache. Else all threads work on one block, in three steps.
- * The cut depends on shapes only. Sums over more than 384 channels are made in parts, which halves
- * the error at 768.
+ * Means. In one dimension p[i] = (y[2i] + y[2i+1]) / 2 is
+ *     w0/2 x[2i-1] + (w1 + w2)/2 x[2i+1]   plus   (w0 + w1)/2 x[2i] + w2/2 x[2i+2],
+ * two filters of two taps, on the odd and on the even cells: F(2,2) with points 0, 1, infinity on
+ * both. Their products are summed before the output transform, and at 1 both filters are the same,
+ * so the cells are summed before the product. Coefficients are 1 or -1 again.
+ *
+ * Work goes over blocks of tiles. Where weights are few, a block is one thread's: what is between
+ * the transforms stays in that core's cache. Else all threads work on one block, in three steps
+ * (transform of the input, products, transform of the sums). The cut depends on shapes only. Sums
+ * over more than 384 channels are made in parts, which halves the error at 768.
  */
 #include <string.h>
 
@@ -41,13 +48,13 @@
 extern const gen_kernel gen_winograd_conv;
 
 #define MAX_SPLIT 384
-#define ROW_GROUP 8                 /* tiles of the largest micro-kernel */
-#define OWN_BYTES (1500 << 10)      /* at most, a thread's block */
+#define ROW_GROUP 8            /* tiles of the largest micro-kernel */
+#define OWN_BYTES (1500 << 10) /* at most, a thread's block */
 #define OWN_ROWS 48
-#define OWN_BLOCKS 16               /* where there are tiles enough for so many */
-#define SHARED_BYTES (16 << 20)     /* a block of all threads, and its rows */
+#define OWN_BLOCKS 16           /* where there are tiles enough for so many */
+#define SHARED_BYTES (16 << 20) /* a block of all threads, and its rows */
 #define SHARED_ROWS 96
-#define PIECES 48                   /* of a step of a shared block, about */
+#define PIECES 48 /* of a step of a shared block, about */
 #define PAST_BYTES ((int64_t)24 << 20) /* results larger than this are written past the caches */
 
 /* Row [1, p, p^2] / N of F4's weights; N is the product of p's distances to 0, -p, +-other. */
@@ -55,19 +62,22 @@ extern const gen_kernel gen_winograd_conv;
 #define F4_ROW(p, other)                                                                           \
     { F4_SCALE(p, other), (p) * F4_SCALE(p, other), (p) * (p) * F4_SCALE(p, other) }
 
+#define EACH { 0, 1, 2, 3, 4, 5, 6, 7, 8 }
+
+/* name, window, step, out; inputs, products, sums; input and sum of each product; its weights */
 static const gen_wino_form forms[] = {
-    [GEN_WINO_F2] = { "f2", 4, 2, 2, 4, { 0, 1, 2, 3 },
+    [GEN_WINO_F2] = { "f2", 4, 2, 2, 4, 4, 4, EACH, EACH,
                       { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } } },
-    [GEN_WINO_F4] = { "f4", 6, 4, 4, 6, { 0, 1, 2, 3, 4, 5 },
+    [GEN_WINO_F4] = { "f4", 6, 4, 4, 6, 6, 6, EACH, EACH,
                       { { 1 / 1.265625, 0, 0 },
                         F4_ROW(0.75, 1.5), F4_ROW(-0.75, 1.5),
                         F4_ROW(1.5, 0.75), F4_ROW(-1.5, 0.75), { 0, 0, 1 } } },
-    [GEN_WINO_UP2] = { "up2", 4, 2, 4, 5, { 0, 1, 2, 2, 3 },
+    [GEN_WINO_UP2] = { "up2", 4, 2, 4, 4, 5, 5, { 0, 1, 2, 2, 3 }, EACH,
                        { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { -0.5, 0.5, 0.5 }, { 0.5, 0.5, -0.5 },
                          { 0, 0, 1 } } },
     /* Points p = -1, 1/2, -2: even outputs [1, p, p] / (p D), odd ones [1, 1, p] / D, D the product
      * of the distances to the others of 1, -1, 1/2, -2. */
-    [GEN_WINO_UP4] = { "up4", 6, 4, 8, 9, { 0, 1, 2, 2, 3, 3, 4, 4, 5 },
+    [GEN_WINO_UP4] = { "up4", 6, 4, 8, 6, 9, 9, { 0, 1, 2, 2, 3, 3, 4, 4, 5 }, EACH,
                        { { 1, 0, 0 },
                          { 1.0 / 3, 1.0 / 3, 1.0 / 3 },
                          { -1.0 / 3, 1.0 / 3, 1.0 / 3 }, { 1.0 / 3, 1.0 / 3, -1.0 / 3 },
@@ -75,6 +85,9 @@ static const gen_wino_form forms[] = {
                          { -1 / 1.875, -1 / 1.875, -0.5 / 1.875 },
                          { 1.0 / 15, -2.0 / 15, -2.0 / 15 }, { -1 / 7.5, -1 / 7.5, 2 / 7.5 },
                          { 0, 0, 1 } } },
+    [GEN_WINO_POOL] = { "pool", 6, 4, 2, 5, 5, 3, { 0, 1, 2, 3, 4 }, { 0, 0, 1, 2, 2 },
+                        { { 0.5, 0, 0 }, { 0.5, 0.5, 0 }, { 0.5, 0.5, 0.5 }, { 0, 0.5, 0.5 },
+                          { 0, 0, 0.5 } } },
 };
 
 typedef struct state {
@@ -119,14 +132,15 @@ static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_cons
         if (n->in[i]->dtype[0] != GEN_F32)
             return false;
     gen_shape x = gen_node_shape(n->in[0]), w = gen_node_shape(n->in[1]), y = n->shape[0];
-    bool up = one(a->up[0]) == 2 && one(a->up[1]) == 2;
+    bool up = one(a->up[0]) == 2, pool = one(a->pool[0]) == 2;
     if (n->dtype[0] != GEN_F32 || one(a->groups) != 1 || x.dim[3] % 16 || w.dim[0] % 16 ||
-        (!up && (one(a->up[0]) != 1 || one(a->up[1]) != 1)))
+        (up && pool))
         return false;
     for (int i = 0; i < 2; i++) {
-        bool pad = up ? a->pad_lo[i] == 1 && a->pad_hi[i] == 1 : a->pad_lo[i] <= 2 && a->pad_hi[i] <= 2;
+        int64_t lo = a->pad_lo[i], hi = a->pad_hi[i];
+        bool pad = up ? lo == 1 && hi == 1 : lo <= 2 && hi <= 2;
         if (w.dim[2 + i] != 3 || one(a->stride[i]) != 1 || one(a->dilation[i]) != 1 ||
-            one(a->pool[i]) != 1 || !pad)
+            one(a->up[i]) != (up ? 2 : 1) || one(a->pool[i]) != (pool ? 2 : 1) || !pad)
             return false;
     }
     return gen_shape_count(x) < INT32_MAX && gen_shape_count(y) < INT32_MAX;
@@ -163,8 +177,12 @@ static int64_t form_time(const gen_wino *o)
     return (int64_t)o->form->products * o->form->products * (o->tiles < least ? least : o->tiles);
 }
 
-static void choose_form(gen_wino *o, bool up)
+static void choose_form(gen_wino *o, bool up, bool pool)
 {
+    if (pool) {
+        set_form(o, GEN_WINO_POOL);
+        return;
+    }
     set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
     int64_t small = form_time(o);
     set_form(o, up ? GEN_WINO_UP4 : GEN_WINO_F4);
@@ -188,8 +206,8 @@ static void set_rows(gen_wino *o, int rows)
 
 static uint64_t block_floats(const gen_wino *o)
 {
-    int side = o->form->window, np = o->form->products;
-    return (uint64_t)(side * side * o->v_plane + np * np * o->m_plane);
+    const gen_wino_form *f = o->form;
+    return (uint64_t)(f->inputs * f->inputs * o->v_plane + f->sums * f->sums * o->m_plane);
 }
 
 static int row_groups(int64_t rows)
@@ -215,13 +233,17 @@ static void set_blocks(state *s, int64_t most)
 static void choose_cut(state *s)
 {
     gen_wino *o = &s->o;
-    int side = o->form->window, np = o->form->products;
-    int64_t tile = (int64_t)sizeof(float) * (side * side * o->c + np * np * o->k);
+    const gen_wino_form *f = o->form;
+    int64_t floats = f->inputs * f->inputs * o->c + f->sums * f->sums * o->k;
+    int64_t tile = floats * (int64_t)sizeof(float);
     int64_t own = OWN_BYTES / tile / ROW_GROUP * ROW_GROUP, shared = SHARED_BYTES / tile;
-    s->shared = own < 2 * ROW_GROUP || (o->tiles < 8 * ROW_GROUP && weight_bytes(o) > (2 << 20));
     int many = row_groups(ceil_div(o->tiles, OWN_BLOCKS));
+    s->shared = own < 2 * ROW_GROUP || (many < 2 * ROW_GROUP && weight_bytes(o) > (2 << 20));
     own = own > OWN_ROWS ? OWN_ROWS : own;
-    set_blocks(s, s->shared ? (shared < SHARED_ROWS ? SHARED_ROWS : shared) : own > many ? many : own);
+    if (s->shared)
+        set_blocks(s, shared < SHARED_ROWS ? SHARED_ROWS : shared);
+    else
+        set_blocks(s, own > many ? many : own);
     /* Pieces of a shared block: some tiles, and where these are few some channels. */
     int across = ceil_div(PIECES, o->rows);
     s->tiles_a_piece = ceil_div(o->rows, PIECES);
@@ -278,7 +300,7 @@ static void set_shape(state *s, const gen_node *n)
     o->stream = (int64_t)sizeof(float) * gen_shape_count(y) > PAST_BYTES;
     s->has_residual = a->has_residual;
     s->residual = 2 + (int)a->has_bias;
-    choose_form(o, one(a->up[0]) == 2);
+    choose_form(o, one(a->up[0]) == 2, one(a->pool[0]) == 2);
     choose_cut(s);
 }
 
@@ -366,15 +388,15 @@ static void own_block(void *ctx, int piece, int thread)
     const job *j = ctx;
     const gen_wino *o = j->o;
     const gen_wino_isa *isa = j->s->isa;
-    int np = o->form->products, panels = gen_wino_panels(o);
+    int sums = o->form->sums, panels = gen_wino_panels(o);
     int first = piece * o->rows, rows = o->tiles - first < o->rows ? o->tiles - first : o->rows;
     gen_wino_range t = { first, 0, rows };
     float *v = (float *)(j->workspace + (uint64_t)thread * j->s->block_bytes);
-    float *m = v + o->form->window * o->form->window * o->v_plane;
+    float *m = v + o->form->inputs * o->form->inputs * o->v_plane;
     isa->input(o, j->x, v, t, 0, o->c / o->lanes);
     gen_wino_soon soon;
     fetch_later(&soon, j, (piece + j->threads) * o->rows); /* which it is likely to take next */
-    for (int plane = 0; plane < np * np; plane++)
+    for (int plane = 0; plane < sums * sums; plane++)
         isa->gemm(o, v, m, rows, plane, 0, panels, &soon);
     isa->output(o, m, j->r, j->y, t, 0, o->k / o->lanes);
 }
@@ -402,7 +424,8 @@ static void product_piece(void *ctx, int piece, int thread)
 {
     (void)thread;
     const job *j = ctx;
-    int panels = gen_wino_panels(j->o), step = j->s->panels_a_piece, across = ceil_div(panels, step);
+    int panels = gen_wino_panels(j->o), step = j->s->panels_a_piece;
+    int across = ceil_div(panels, step);
     int p0 = piece % across * step, p1 = p0 + step < panels ? p0 + step : panels;
     j->s->isa->gemm(j->o, j->v, j->m, j->rows, piece / across, p0, p1, NULL);
 }
@@ -420,9 +443,10 @@ static void shared_block(job *j, gen_pool *pool)
 {
     const gen_wino *o = j->o;
     const state *s = j->s;
-    int tiles = ceil_div(j->rows, s->tiles_a_piece), np = o->form->products;
+    int tiles = ceil_div(j->rows, s->tiles_a_piece), sums = o->form->sums;
     gen_pool_run(pool, tiles * ceil_div(o->c / o->lanes, s->c_a_piece), input_piece, j);
-    gen_pool_run(pool, np * np * ceil_div(gen_wino_panels(o), s->panels_a_piece), product_piece, j);
+    gen_pool_run(pool, sums * sums * ceil_div(gen_wino_panels(o), s->panels_a_piece), product_piece,
+                 j);
     gen_pool_run(pool, tiles * ceil_div(o->k / o->lanes, s->k_a_piece), output_piece, j);
 }
 
@@ -441,7 +465,7 @@ static gen_status run(void *st, const void *const in[], void *const out[], void 
         return GEN_OK;
     }
     j.v = workspace;
-    j.m = j.v + o.form->window * o.form->window * o.v_plane;
+    j.m = j.v + o.form->inputs * o.form->inputs * o.v_plane;
     for (int i = 0; i < s->blocks; i++) {
         j.first = i * o.rows;
         j.rows = o.tiles - j.first < o.rows ? o.tiles - j.first : o.rows;

@@ -3,8 +3,8 @@
  * The parts of the Winograd convolution that depend on the instruction set: transforms of weights,
  * input and output, and the matrix product between them. Built with AVX-512 (16 lanes, 8 x 48
  * micro-kernel) and AVX2 (8 lanes, 4 x 24); the base build has none. ../winograd.c explains the
- * algorithm and holds the constants of the weight transform; the other two transforms are written out
- * here and must agree with it (tests/unit/winograd.c compares with the plain sum).
+ * algorithm and holds the constants of the weight transform; the other two transforms are written
+ * out here and must agree with it (tests/unit/winograd.c compares with the plain sum).
  */
 #include "libgen/backends/cpu/kernels/winograd.h"
 
@@ -93,14 +93,31 @@ INLINE vec with_sign(vec a, vec b)
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-/* Two sums of three products for each of the window's places: rows, then columns. Coefficients are
- * rounded once; the rest of the error is that of one fused multiply-add. */
+/* Where the weights of product (i, j) are, in planes. */
+static int weight_plane(const gen_wino_form *f, int i, int j)
+{
+    int i0, rows = gen_wino_terms(f, f->sum[i], &i0);
+    int j0, columns = gen_wino_terms(f, f->sum[j], &j0);
+    return i0 * f->products + rows * j0 + (i - i0) * columns + j - j0;
+}
+
+/* w[0] a + w[1] b + w[2] c; coefficients are rounded once. */
+INLINE vec combine(const double w[3], vec a, vec b, vec c)
+{
+    return fma_(all((float)w[0]), a, fma_(all((float)w[1]), b, mul(all((float)w[2]), c)));
+}
+
+#define MAX_PRODUCTS 9
+
 static void weights(const gen_wino *o, const float *w, float *u, int panel, int c0, int c1)
 {
     const gen_wino_form *f = o->form;
     int first, vectors, np = f->products;
     gen_wino_panel(o, panel, &first, &vectors);
     int64_t plane = (int64_t)o->c * o->k, row = (int64_t)o->c * 9;
+    int64_t place_of[MAX_PRODUCTS * MAX_PRODUCTS];
+    for (int i = 0; i < np * np; i++)
+        place_of[i] = weight_plane(f, i / np, i % np) * plane;
     for (int c = c0; c < c1; c++) {
         for (int v = 0; v < vectors; v++) {
             int k0 = (first + v) * LANES;
@@ -108,19 +125,16 @@ static void weights(const gen_wino *o, const float *w, float *u, int panel, int 
             for (int k = 0; k < LANES; k++)
                 for (int t = 0; t < 9; t++)
                     taps[t][k] = w[(k0 + k) * row + c * 9 + t];
-            vec half[9][3];
+            vec side[MAX_PRODUCTS][3];
             for (int i = 0; i < np; i++)
                 for (int s = 0; s < 3; s++)
-                    half[i][s] = fma_(all((float)f->g[i][0]), load(taps[s]),
-                                      fma_(all((float)f->g[i][1]), load(taps[3 + s]),
-                                           mul(all((float)f->g[i][2]), load(taps[6 + s]))));
+                    side[i][s] =
+                        combine(f->g[i], load(taps[s]), load(taps[3 + s]), load(taps[6 + s]));
             float *to = u + (int64_t)first * LANES * o->c + ((int64_t)c * vectors + v) * LANES;
             for (int i = 0; i < np; i++)
                 for (int j = 0; j < np; j++)
-                    store_past(to + (i * np + j) * plane,
-                               fma_(all((float)f->g[j][0]), half[i][0],
-                                    fma_(all((float)f->g[j][1]), half[i][1],
-                                         mul(all((float)f->g[j][2]), half[i][2]))));
+                    store_past(to + place_of[i * np + j],
+                               combine(f->g[j], side[i][0], side[i][1], side[i][2]));
         }
     }
     _mm_sfence();
@@ -173,6 +187,15 @@ INLINE void input_up4(const vec d[], vec r[])
     r[5] = add(fma_(c, e, sub(d[5], d[3])), sub(d[1], d[3]));
 }
 
+INLINE void input_pool(const vec d[], vec r[])
+{
+    r[0] = sub(d[0], d[2]);
+    r[1] = sub(d[1], d[3]);
+    r[2] = add(d[2], d[3]);
+    r[3] = sub(d[2], d[4]);
+    r[4] = sub(d[3], d[5]);
+}
+
 /* ---- output transforms, one side ------------------------------------------------------------ */
 
 INLINE void output_f2(const vec m[], vec y[])
@@ -212,6 +235,12 @@ INLINE void output_up4(const vec m[], vec y[])
     y[7] = fma_(all(0.125f), m[5], fnma_(all(8.0f), m[7], add(d, m[8])));
 }
 
+INLINE void output_pool(const vec m[], vec y[])
+{
+    y[0] = add(m[0], m[1]);
+    y[1] = sub(m[1], m[2]);
+}
+
 /* ---- input: from the image to v ------------------------------------------------------------- */
 
 typedef struct tile_place {
@@ -234,15 +263,17 @@ static tile_place place(const gen_wino *o, int tile)
             input_f4(d, r);                                                                        \
         else if ((kind) == GEN_WINO_UP2)                                                           \
             input_up2(d, r);                                                                       \
-        else                                                                                       \
+        else if ((kind) == GEN_WINO_UP4)                                                           \
             input_up4(d, r);                                                                       \
+        else                                                                                       \
+            input_pool(d, r);                                                                      \
     } while (0)
 
 /* Cells of a tile: cell[i * side + j] is channel 0 of one, or zeros outside the image. `inner`: all
  * are in the image, and lie at cell[0] + i * row + j * c. Columns are done by halves, so that the
  * values between the two sides stay in registers. */
 INLINE void input_tile(const gen_wino *o, const float *const cell[], float *v, int q0, int q1,
-                       const gen_wino_kind kind, const int side, const bool inner)
+                       const gen_wino_kind kind, const int side, const int inputs, const bool inner)
 {
     const int half = side / 2;
     int64_t row = (int64_t)o->w * o->c, column = o->c;
@@ -261,27 +292,30 @@ INLINE void input_tile(const gen_wino *o, const float *const cell[], float *v, i
                 INPUT_1D(kind, d, r);
                 UNROLL
                 for (int j = 0; j < half; j++)
-                    t[j][i] = r[first + j];
+                    if (first + j < inputs)
+                        t[j][i] = r[first + j];
             }
             UNROLL
             for (int j = 0; j < half; j++) {
                 vec r[IN_SIDE];
+                if (first + j == inputs)
+                    break;
                 INPUT_1D(kind, t[j], r);
                 UNROLL
-                for (int i = 0; i < side; i++)
-                    store(to + (i * side + first + j) * o->v_plane, r[i]);
+                for (int i = 0; i < inputs; i++)
+                    store(to + (i * inputs + first + j) * o->v_plane, r[i]);
             }
         }
     }
 }
 
-#define INPUT_TILE(kind, side)                                                                     \
-    do {                                                                                           \
+#define INPUT_TILE(kind, side, inputs)                                                             \
+    case kind:                                                                                     \
         if (inner)                                                                                 \
-            input_tile(o, cell, to, q0, q1, kind, side, true);                                     \
+            input_tile(o, cell, to, q0, q1, kind, side, inputs, true);                             \
         else                                                                                       \
-            input_tile(o, cell, to, q0, q1, kind, side, false);                                    \
-    } while (0)
+            input_tile(o, cell, to, q0, q1, kind, side, inputs, false);                            \
+        break
 
 static void input(const gen_wino *o, const float *x, float *v, gen_wino_range range, int q0, int q1)
 {
@@ -302,23 +336,16 @@ static void input(const gen_wino *o, const float *x, float *v, gen_wino_range ra
             }
         float *to = v + (int64_t)i * LANES;
         switch (o->kind) {
-        case GEN_WINO_F2:
-            INPUT_TILE(GEN_WINO_F2, 4);
-            break;
-        case GEN_WINO_F4:
-            INPUT_TILE(GEN_WINO_F4, 6);
-            break;
-        case GEN_WINO_UP2:
-            INPUT_TILE(GEN_WINO_UP2, 4);
-            break;
-        case GEN_WINO_UP4:
-            INPUT_TILE(GEN_WINO_UP4, 6);
-            break;
+            INPUT_TILE(GEN_WINO_F2, 4, 4);
+            INPUT_TILE(GEN_WINO_F4, 6, 6);
+            INPUT_TILE(GEN_WINO_UP2, 4, 4);
+            INPUT_TILE(GEN_WINO_UP4, 6, 6);
+            INPUT_TILE(GEN_WINO_POOL, 6, 5);
         }
     }
 }
 
-/* ---- products: m = v u, plane by plane ------------------------------------------------------ */
+/* ---- sums of products: m = v u, plane by plane ---------------------------------------------- */
 
 /* What a call of the micro-kernel reads and writes: `chunks` x LANES channels. */
 typedef struct micro {
@@ -326,9 +353,7 @@ typedef struct micro {
     float *m;
     int64_t stride; /* from one vector of channels to the next, in v and in m */
     int chunks;
-    bool add;         /* to what m holds */
-    const char *next; /* weights to bring near, `lines` cache lines per chunk */
-    int lines;
+    bool add; /* to what m holds */
 } micro;
 
 INLINE void micro_kernel(const micro *a, const int rows, const int vectors)
@@ -341,11 +366,8 @@ INLINE void micro_kernel(const micro *a, const int rows, const int vectors)
             sum[r][j] = all(0.0f);
     }
     const float *v = a->v, *u = a->u;
-    const char *next = a->next;
     int64_t stride = a->stride;
     for (int chunk = a->chunks; chunk; chunk--, v += stride) {
-        for (int i = 0; i < a->lines; i++, next += 64)
-            _mm_prefetch(next, _MM_HINT_T1);
         const float *x = v;
         for (int i = 0; i < LANES / 4; i++, x += 4, u += 4 * vectors * LANES) {
             UNROLL
@@ -415,48 +437,62 @@ static void fetch(gen_wino_soon *s)
     }
 }
 
-/* Panels p0 <= p < p1 of one plane. Weights are read from far away once, for the first rows, and
- * are near for the others; meanwhile the next ones are fetched. */
-static void gemm(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1,
-                 gen_wino_soon *soon)
+/* One product: v is its input's plane, u its weights', m its sum's. */
+typedef struct product {
+    const float *v, *u;
+    float *m;
+    bool add;
+} product;
+
+/* Panels p0 <= p < p1. Weights are read from far away for the first rows, and are near for the
+ * others. (They lie in a row: the hardware fetches them ahead by itself, and as well.) */
+static void multiply(const gen_wino *o, const product *t, int rows, int p0, int p1,
+                     gen_wino_soon *soon)
 {
-    const gen_wino_form *f = o->form;
-    int np = f->products, groups = (rows + ROWS - 1) / ROWS;
-    int from = f->input[plane / np] * f->window + f->input[plane % np];
-    const float *vp = v + from * o->v_plane;
-    float *mp = m + plane * o->m_plane;
+    int groups = (rows + ROWS - 1) / ROWS;
     int64_t stride = (int64_t)o->rows * LANES;
     for (int p = p0; p < p1; p++) {
         int first, vectors;
         gen_wino_panel(o, p, &first, &vectors);
-        const float *u = o->u + ((int64_t)plane * o->k + first * LANES) * o->c;
+        const float *u = t->u + (int64_t)first * LANES * o->c;
         for (int c = 0; c < o->c; c += o->split) {
-            int chunks = (o->c - c < o->split ? o->c - c : o->split) / LANES;
-            int64_t bytes = (int64_t)chunks * LANES * vectors * LANES * (int64_t)sizeof(float);
-            int lines = (int)((bytes / 64 + (int64_t)chunks * groups - 1) / ((int64_t)chunks * groups));
-            micro a = { .u = u, .stride = stride, .chunks = chunks, .add = c > 0 };
-            bool last = p + 1 == p1 && c + o->split >= o->c;
-            a.lines = last ? 0 : lines;
-            a.next = (const char *)u + bytes;
+            int channels = o->c - c < o->split ? o->c - c : o->split;
+            micro a = { .u = u, .stride = stride, .chunks = channels / LANES };
+            a.add = t->add || c > 0;
             for (int g = 0, row = 0; g < groups; g++) {
-                int count = (rows - row + groups - g - 1) / (groups - g);
-                a.v = vp + (c / LANES) * stride + row * LANES;
-                a.m = mp + first * stride + row * LANES;
-                micro_kernels[count - 1][vectors - 1](&a);
+                int n = (rows - row + groups - g - 1) / (groups - g);
+                a.v = t->v + (c / LANES) * stride + row * LANES;
+                a.m = t->m + first * stride + row * LANES;
+                micro_kernels[n - 1][vectors - 1](&a);
                 if (soon)
                     fetch(soon);
-                a.next += (int64_t)a.lines * chunks * 64;
-                row += count;
+                row += n;
             }
-            u += bytes / (int64_t)sizeof(float);
+            u += (int64_t)channels * vectors * LANES;
         }
     }
+}
+
+static void gemm(const gen_wino *o, const float *v, float *m, int rows, int plane, int p0, int p1,
+                 gen_wino_soon *soon)
+{
+    const gen_wino_form *f = o->form;
+    int i0, ni = gen_wino_terms(f, plane / f->sums, &i0);
+    int j0, nj = gen_wino_terms(f, plane % f->sums, &j0);
+    int64_t weights_plane = (int64_t)o->c * o->k;
+    product t = { .u = o->u + weight_plane(f, i0, j0) * weights_plane,
+                  .m = m + plane * o->m_plane };
+    for (int i = i0; i < i0 + ni; i++)
+        for (int j = j0; j < j0 + nj; j++, t.u += weights_plane) {
+            t.v = v + (f->input[i] * f->inputs + f->input[j]) * o->v_plane;
+            multiply(o, &t, rows, p0, p1, soon);
+            t.add = true;
+        }
 }
 
 /* ---- output: from m to the image ------------------------------------------------------------ */
 
 #define OUT_SIDE 8
-#define MAX_PRODUCTS 9
 
 /* e^x, |relative error| < 2e-7; x is cut to +-87. */
 INLINE vec exponential(vec x)
@@ -511,8 +547,10 @@ static __attribute__((noinline)) void curve(float *y, int n, int act)
             output_f4(m, y);                                                                       \
         else if ((kind) == GEN_WINO_UP2)                                                           \
             output_up2(m, y);                                                                      \
-        else                                                                                       \
+        else if ((kind) == GEN_WINO_UP4)                                                           \
             output_up4(m, y);                                                                      \
+        else                                                                                       \
+            output_pool(m, y);                                                                     \
     } while (0)
 
 /* Where a tile's result goes; rows and columns that lie in the image. */
@@ -525,17 +563,17 @@ typedef struct target {
 } target;
 
 INLINE void output_tile(const gen_wino *o, const float *m, const target *t, int q0, int q1,
-                        const gen_wino_kind kind, const int np, const int side)
+                        const gen_wino_kind kind, const int sums, const int side)
 {
     for (int q = q0; q < q1; q++) {
         const float *from = m + (int64_t)q * o->rows * LANES;
         vec h[OUT_SIDE][MAX_PRODUCTS];
         UNROLL
-        for (int j = 0; j < np; j++) {
+        for (int j = 0; j < sums; j++) {
             vec a[MAX_PRODUCTS], b[OUT_SIDE];
             UNROLL
-            for (int i = 0; i < np; i++)
-                a[i] = load(from + (i * np + j) * o->m_plane);
+            for (int i = 0; i < sums; i++)
+                a[i] = load(from + (i * sums + j) * o->m_plane);
             OUTPUT_1D(kind, a, b);
             UNROLL
             for (int i = 0; i < side; i++)
@@ -590,8 +628,8 @@ INLINE void output_tile(const gen_wino *o, const float *m, const target *t, int 
     }
 }
 
-static void output(const gen_wino *o, const float *m, const float *r, float *y, gen_wino_range range,
-                   int q0, int q1)
+static void output(const gen_wino *o, const float *m, const float *r, float *y,
+                   gen_wino_range range, int q0, int q1)
 {
     int side = o->form->out;
     bool past = o->stream && (uintptr_t)y % (LANES * sizeof(float)) == 0;
@@ -599,7 +637,8 @@ static void output(const gen_wino *o, const float *m, const float *r, float *y, 
         tile_place p = place(o, range.first + i);
         int y0 = p.y * side, x0 = p.x * side;
         int64_t at = (((int64_t)p.n * o->oh + y0) * o->ow + x0) * o->k;
-        target t = { r ? r + at : NULL, y + at, (int64_t)o->ow * o->k, o->oh - y0, o->ow - x0, past };
+        target t = { .r = r ? r + at : NULL, .y = y + at, .row = (int64_t)o->ow * o->k,
+                     .rows = o->oh - y0, .columns = o->ow - x0, .past = past };
         t.rows = t.rows > side ? side : t.rows;
         const float *from = m + (int64_t)i * LANES;
         switch (o->kind) {
@@ -614,6 +653,9 @@ static void output(const gen_wino *o, const float *m, const float *r, float *y, 
             break;
         case GEN_WINO_UP4:
             output_tile(o, from, &t, q0, q1, GEN_WINO_UP4, 9, 8);
+            break;
+        case GEN_WINO_POOL:
+            output_tile(o, from, &t, q0, q1, GEN_WINO_POOL, 3, 2);
             break;
         }
     }
