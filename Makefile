@@ -163,6 +163,7 @@ MODEL := \
 WEATHER := \
     weather/advection.c \
     weather/codec/codec.c \
+    weather/codec/isolate.c \
     weather/codec/netcdf.c \
     weather/codec/netcdf_write.c \
     weather/dgmr.c \

@@ -223,7 +223,8 @@ static gen_status prepare_pictures(forecast *f)
     }
     gen_radar_read_options later = { .first = f->reference + f->s->step,
                                      .last = f->reference + steps * f->s->step,
-                                     .fill_gaps = true };
+                                     .fill_gaps = true,
+                                     .own_process = true };
     if (gen_radar_read(&f->observed, (const char *const *)f->files.path, f->files.n, &later) !=
         GEN_OK)
         f->observed = NULL; /* a forecast of the future has none */

@@ -77,7 +77,9 @@ void file_list_free(file_list *l)
 gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
                       bool fill_gaps)
 {
-    gen_radar_read_options o = { .max_frames = frames, .fill_gaps = fill_gaps };
+    gen_radar_read_options o = { .max_frames = frames,
+                                 .fill_gaps = fill_gaps,
+                                 .own_process = true };
     char a[32], b[32];
     if (at) {
         GEN_TRY(gen_time_parse(at, &o.last));

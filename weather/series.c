@@ -28,6 +28,7 @@ typedef struct series {
     int64_t n;
     gen_radar_grid grid; /* of the first file */
     int64_t step;
+    bool own_process;
 } series;
 
 /* ---- joining ----------------------------------------------------------------------------- */
@@ -67,7 +68,7 @@ static gen_status add_file(series *s, int index)
 {
     gen_status status;
     gen_radar_file *f = NULL;
-    GEN_GOTO(gen_radar_file_open(&f, s->paths[index]));
+    GEN_GOTO(gen_radar_file_open(&f, s->paths[index], s->own_process));
     if (index == 0)
         GEN_GOTO(gen_radar_grid_copy(&s->grid, &f->grid));
     else
@@ -188,7 +189,7 @@ static gen_status decode(gen_radar_sequence *q, const series *s, int64_t first, 
         int64_t at = s->step ? (e->time - q->time[0]) / s->step : 0;
         if (e->file != open) {
             gen_radar_file_close(&f);
-            GEN_GOTO(gen_radar_file_open(&f, s->paths[e->file]));
+            GEN_GOTO(gen_radar_file_open(&f, s->paths[e->file], s->own_process));
             open = e->file;
             if (f->frames <= e->frame || f->grid.height != q->grid.height ||
                 f->grid.width != q->grid.width)
@@ -234,6 +235,7 @@ gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, in
     gen_radar_sequence *q = NULL;
     const gen_radar_read_options none = { 0 }, *o = options ? options : &none;
     *out = NULL;
+    s.own_process = o->own_process;
     if (n < 1)
         return gen_fail(GEN_EINVAL, "no radar file given");
     for (int i = 0; i < n; i++)

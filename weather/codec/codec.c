@@ -45,7 +45,7 @@ static gen_status read_head(const char *path, unsigned char head[16], size_t *n)
     return GEN_OK;
 }
 
-gen_status gen_radar_file_open(gen_radar_file **out, const char *path)
+gen_status gen_radar_file_open(gen_radar_file **out, const char *path, bool own_process)
 {
     gen_status status;
     unsigned char head[16] = { 0 };
@@ -61,7 +61,7 @@ gen_status gen_radar_file_open(gen_radar_file **out, const char *path)
     if (!f->format)
         GEN_GOTO(gen_fail(GEN_EDATA, "'%s' is %s, expected a netCDF file", path,
                           n ? "of an unknown format" : "empty"));
-    GEN_GOTO(f->format->open(f));
+    GEN_GOTO(own_process ? gen_radar_isolate(f, f->format) : f->format->open(f));
     *out = f;
     f = NULL;
 done:

@@ -39,9 +39,13 @@ struct gen_radar_format {
 
 extern const gen_radar_format gen_radar_netcdf;
 
-/* EDATA: no such file, or of no format that we read. */
-gen_status gen_radar_file_open(gen_radar_file **out, const char *path);
+/* EDATA: no such file, or of no format that we read. own_process: a child reads it. */
+gen_status gen_radar_file_open(gen_radar_file **out, const char *path, bool own_process);
 void gen_radar_file_close(gen_radar_file **f);
+
+/* Opens f->path by `format` in a child process, which f->format then stands for. */
+gen_status gen_radar_isolate(gen_radar_file *f, const gen_radar_format *format);
+extern const gen_radar_format gen_radar_isolated;
 
 void gen_radar_grid_clear(gen_radar_grid *g);
 gen_status gen_radar_grid_copy(gen_radar_grid *to, const gen_radar_grid *from);

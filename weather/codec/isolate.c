@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A reader in a process of its own. HDF5 can be made to crash or to run forever by a few wrong
+ * bytes in a file (1.10.8: H5HG_read, for one); what happens in a child ends as a sentence in the
+ * parent.
+ *
+ * The child opens the file and serves frames over a socket until the socket closes:
+ *   child:  status; a sentence, or the grid and times       parent: number of a frame
+ *   child:  status; a sentence, or the frame                parent: number of a frame ...
+ * Each answer has 30 s. The parent checks sizes again: a child whose memory was overwritten may say
+ * anything.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libgen/base/alloc.h"
+#include "weather/codec/codec.h"
+
+#define ANSWER_SECONDS 30
+#define MAX_SENTENCE 4096
+#define MAX_TEXT ((uint64_t)1 << 20)
+#define MAX_SIDE 65536
+#define MAX_FRAMES 10000000
+
+typedef struct isolated_state {
+    pid_t child;
+    int socket;
+} isolated_state;
+
+/* What precedes the arrays: sizes; texts have their length + 1, 0 for NULL. */
+typedef struct grid_header {
+    int64_t frames, height, width, degrees;
+    uint64_t text[3];
+} grid_header;
+
+/* ---- both sides ------------------------------------------------------------------------------ */
+
+static bool send_all(int fd, const void *data, uint64_t n)
+{
+    const char *p = data;
+    while (n) {
+        ssize_t done = send(fd, p, n, MSG_NOSIGNAL);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (uint64_t)done;
+    }
+    return true;
+}
+
+static bool receive_all(int fd, void *data, uint64_t n)
+{
+    char *p = data;
+    while (n) {
+        ssize_t done = recv(fd, p, n, 0);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (uint64_t)done;
+    }
+    return true;
+}
+
+/* ---- the child ---------------------------------------------------------------------------------
+ */
+
+/* Status and, for failures, the sentence. */
+static bool send_status(int fd, gen_status status)
+{
+    int64_t head[2] = { status, 0 };
+    const char *sentence = gen_last_error();
+    if (status != GEN_OK)
+        head[1] = (int64_t)strnlen(sentence, MAX_SENTENCE - 1);
+    return send_all(fd, head, sizeof head) && send_all(fd, sentence, (uint64_t)head[1]);
+}
+
+static bool send_grid(int fd, const gen_radar_file *f)
+{
+    const gen_radar_grid *g = &f->grid;
+    const char *const text[3] = { g->proj4, g->mapping_name, g->attributes };
+    grid_header h = { f->frames, g->height, g->width, g->degrees, { 0 } };
+    for (int i = 0; i < 3; i++)
+        h.text[i] = text[i] ? strlen(text[i]) + 1 : 0;
+    bool fine = send_all(fd, &h, sizeof h) &&
+                send_all(fd, f->time, (uint64_t)f->frames * sizeof *f->time) &&
+                send_all(fd, g->y, (uint64_t)g->height * sizeof *g->y) &&
+                send_all(fd, g->x, (uint64_t)g->width * sizeof *g->x);
+    for (int i = 0; i < 3 && fine; i++)
+        fine = send_all(fd, text[i], h.text[i]);
+    return fine;
+}
+
+static void serve(gen_radar_file *f, const gen_radar_format *format, int fd)
+{
+    float *rain = NULL;
+    int64_t frame;
+    alarm(ANSWER_SECONDS);
+    f->format = format;
+    gen_status status = format->open(f);
+    uint64_t cells = status ? 0 : (uint64_t)(f->grid.height * f->grid.width);
+    if (status == GEN_OK)
+        status = gen_alloc_raw((void **)&rain, cells, sizeof *rain, "a radar frame");
+    if (!send_status(fd, status) || status != GEN_OK || !send_grid(fd, f))
+        return;
+    for (;;) {
+        alarm(0); /* the parent may take its time */
+        if (!receive_all(fd, &frame, sizeof frame))
+            return;
+        alarm(ANSWER_SECONDS);
+        status = format->read(f, frame, rain);
+        if (!send_status(fd, status) ||
+            (status == GEN_OK && !send_all(fd, rain, cells * sizeof *rain)))
+            return;
+    }
+}
+
+/* ---- the parent --------------------------------------------------------------------------------
+ */
+
+/* Why the child is silent. */
+static gen_status child_failed(gen_radar_file *f)
+{
+    isolated_state *k = f->state;
+    int how = 0;
+    pid_t ended = 0;
+    if (k->child > 0)
+        do
+            ended = waitpid(k->child, &how, 0);
+        while (ended < 0 && errno == EINTR);
+    k->child = -1;
+    if (ended > 0 && WIFSIGNALED(how) && (WTERMSIG(how) == SIGINT || WTERMSIG(how) == SIGTERM))
+        return gen_fail(GEN_ECANCELED, "reading '%s' was interrupted", f->path);
+    if (ended > 0 && WIFSIGNALED(how) && WTERMSIG(how) == SIGALRM)
+        return gen_fail(GEN_EDATA, "'%s' is damaged: reading it takes more than %d s", f->path,
+                        ANSWER_SECONDS);
+    return gen_fail(GEN_EDATA, "'%s' is damaged: the %s library fails on it", f->path, "netCDF");
+}
+
+static gen_status receive_status(gen_radar_file *f)
+{
+    const isolated_state *k = f->state;
+    int64_t head[2];
+    char sentence[MAX_SENTENCE] = "";
+    if (!receive_all(k->socket, head, sizeof head) || head[1] < 0 || head[1] >= MAX_SENTENCE ||
+        !receive_all(k->socket, sentence, (uint64_t)head[1]))
+        return child_failed(f);
+    if (head[0] == GEN_OK)
+        return GEN_OK;
+    return gen_fail(head[0] < 0 && head[0] > -100 ? (gen_status)head[0] : GEN_EDATA, "%s",
+                    sentence);
+}
+
+static gen_status receive_text(gen_radar_file *f, uint64_t n, char **out)
+{
+    const isolated_state *k = f->state;
+    if (n == 0)
+        return GEN_OK;
+    if (n > MAX_TEXT)
+        return gen_fail(GEN_EDATA, "'%s' has too long texts", f->path);
+    GEN_TRY(GEN_ALLOC(out, n, "text"));
+    if (!receive_all(k->socket, *out, n))
+        return child_failed(f);
+    (*out)[n - 1] = 0;
+    return GEN_OK;
+}
+
+static gen_status receive_grid(gen_radar_file *f)
+{
+    const isolated_state *k = f->state;
+    gen_radar_grid *g = &f->grid;
+    grid_header h;
+    if (!receive_all(k->socket, &h, sizeof h))
+        return child_failed(f);
+    if (h.frames < 1 || h.frames > MAX_FRAMES || h.height < 1 || h.height > MAX_SIDE ||
+        h.width < 1 || h.width > MAX_SIDE)
+        return gen_fail(GEN_EDATA, "'%s' is damaged", f->path);
+    f->frames = h.frames;
+    g->height = h.height;
+    g->width = h.width;
+    g->degrees = h.degrees != 0;
+    GEN_TRY(GEN_ALLOC(&f->time, h.frames, "times"));
+    GEN_TRY(GEN_ALLOC(&g->y, h.height, "grid: y"));
+    GEN_TRY(GEN_ALLOC(&g->x, h.width, "grid: x"));
+    if (!receive_all(k->socket, f->time, (uint64_t)h.frames * sizeof *f->time) ||
+        !receive_all(k->socket, g->y, (uint64_t)h.height * sizeof *g->y) ||
+        !receive_all(k->socket, g->x, (uint64_t)h.width * sizeof *g->x))
+        return child_failed(f);
+    char **const text[3] = { &g->proj4, &g->mapping_name, &g->attributes };
+    for (int i = 0; i < 3; i++)
+        GEN_TRY(receive_text(f, h.text[i], text[i]));
+    return GEN_OK;
+}
+
+gen_status gen_radar_isolate(gen_radar_file *f, const gen_radar_format *format)
+{
+    isolated_state *k = NULL;
+    int pair[2];
+    GEN_TRY(GEN_ALLOC(&k, 1, "reading process"));
+    *k = (isolated_state){ .child = -1, .socket = -1 };
+    f->format = &gen_radar_isolated;
+    f->state = k;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return gen_fail(GEN_EIO, "cannot make a socket: %s", strerror(errno));
+    gen_netcdf_lock(); /* no other thread is inside the library while it is copied */
+    k->child = fork();
+    gen_netcdf_unlock();
+    if (k->child == 0) {
+        close(pair[0]);
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGALRM, SIG_DFL);
+        f->state = NULL;
+        serve(f, format, pair[1]);
+        _exit(0); /* nothing of the parent's is flushed or run twice */
+    }
+    close(pair[1]);
+    k->socket = pair[0];
+    if (k->child < 0)
+        return gen_fail(GEN_ENOMEM, "cannot start a process: %s", strerror(errno));
+    GEN_TRY(receive_status(f));
+    return receive_grid(f);
+}
+
+static gen_status isolated_read(gen_radar_file *f, int64_t frame, float *rain)
+{
+    const isolated_state *k = f->state;
+    if (!send_all(k->socket, &frame, sizeof frame))
+        return child_failed(f);
+    GEN_TRY(receive_status(f));
+    if (!receive_all(k->socket, rain, (uint64_t)(f->grid.height * f->grid.width) * sizeof *rain))
+        return child_failed(f);
+    return GEN_OK;
+}
+
+static void isolated_close(gen_radar_file *f)
+{
+    isolated_state *k = f->state;
+    if (!k)
+        return;
+    if (k->socket >= 0)
+        close(k->socket); /* the child then ends */
+    if (k->child > 0)
+        while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR) {
+        }
+    gen_free(k);
+    f->state = NULL;
+}
+
+const gen_radar_format gen_radar_isolated = { "isolated", NULL, NULL, isolated_read,
+                                              isolated_close };
