@@ -74,6 +74,7 @@ check_calls() {
         case $file in libgen/*|weather/*|video/*|audio/*|metrics/*) ;; *) continue ;; esac
         [[ $text =~ ^[[:space:]]*(\*|/\*|//) ]] && continue
         [[ $file = libgen/base/alloc.c && $text =~ aligned_alloc ]] && continue
+        [[ $file = weather/codec/isolate.c && $text =~ _exit ]] && continue # of the child
         echo "$file:$line: a library may not call this:${text}"
         bad=1
     done < <(grep -nE '(^|[^a-zA-Z0-9_>.])(printf|puts|putchar|perror|exit|_exit|abort|malloc|calloc|realloc|aligned_alloc|strdup|strndup|asprintf|system|popen|gets|strcpy_s|setlocale) *\(|fprintf\(std(err|out)' "${sources[@]}")

@@ -42,8 +42,9 @@ typedef struct gen_radar_read_options {
     int64_t max_frames;  /* keep the newest so many of them; 0 = all */
     uint64_t max_bytes;  /* refuse larger; 0 = 8 GB */
     bool fill_gaps;      /* missing frames become frames of missing cells, instead of an error */
-    bool own_process; /* decode in a child process: a damaged file that crashes HDF5, or makes it run
-                         forever, is then an error like others */
+    /* Decode in a child process: a damaged file that crashes HDF5, or makes it run forever, is then
+     * an error like others. */
+    bool own_process;
 } gen_radar_read_options;
 
 /* Reads and joins files (any order; sorted by time). The step is the smallest difference of time in
