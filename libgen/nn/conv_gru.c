@@ -59,7 +59,7 @@ gen_node *gen_conv_gru(gen_net *net, const char *name, gen_node *x, gen_node *h,
     }
     gen_node **states;
     if (GEN_ALLOC(&states, steps, "steps of a ConvGRU"))
-        return gen_graph_fail(g, "conv gru", "%s", gen_last_error());
+        return gen_graph_fail_as(g, GEN_ENOMEM);
 
     gen_scope s = gen_scope_push(g, "%s", name);
     for (int64_t t = 0; t < steps; t++) {

@@ -84,7 +84,7 @@ static void update_running(gen_net *net, gen_node *running, gen_node *batch, dou
     int64_t groups = gen_node_shape(batch).dim[0], channels = gen_node_shape(batch).dim[1];
     float *share;
     if (GEN_ALLOC(&share, groups, "shares of running statistics")) {
-        gen_graph_fail(g, "batch norm", "%s", gen_last_error());
+        gen_graph_fail_as(g, GEN_ENOMEM);
         return;
     }
     double keep = 1;

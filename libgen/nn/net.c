@@ -43,7 +43,7 @@ void gen_net_update(gen_net *net, gen_node *s, gen_node *next)
         return;
     }
     if (reserve(net)) {
-        gen_graph_fail(net->g, "update", "%s", gen_last_error());
+        gen_graph_fail_as(net->g, GEN_ENOMEM);
         return;
     }
     net->state[net->n_updates] = s;
@@ -66,7 +66,7 @@ void gen_sn_remember(gen_net *net, const gen_node *w, gen_node *normal)
     if (!status)
         status = GEN_GROW(&net->cache->entry, &net->cache->capacity, net->cache->n + 1);
     if (status) {
-        gen_graph_fail(net->g, "spectral norm", "%s", gen_last_error());
+        gen_graph_fail_as(net->g, status);
         return;
     }
     net->cache->entry[net->cache->n++] = (struct gen_sn_entry){ w, normal };

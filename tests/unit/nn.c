@@ -17,6 +17,8 @@
 #include <libgen/params.h>
 #include <libgen/random.h>
 
+#include "libgen/base/alloc.h"
+
 enum { MOST = 64 };
 
 static gen_graph *new_graph(void)
@@ -175,6 +177,33 @@ static void misuse_is_a_sentence(void **state)
     gen_graph_free(&g);
 }
 
+/* Whichever allocation of a builder fails: out of memory, not a misuse. */
+static void failing_allocations(void **state)
+{
+    (void)state;
+    const gen_layer_attr attr = { .sn = GEN_SN_TORCH };
+    gen_status s = GEN_ENOMEM;
+    for (uint64_t n = 1; s != GEN_OK; n++) {
+        gen_net net = { .training = true };
+        gen_alloc_fail_at(n);
+        s = gen_graph_create(&net.g);
+        if (s == GEN_OK) {
+            gen_node *x = gen_input(net.g, "x", GEN_F32, GEN_SHAPE(2, 1, 4, 4, 3));
+            gen_node *h = gen_fill(net.g, GEN_SHAPE(1, 4, 4, 3), 0);
+            gen_node *y = gen_conv_gru(&net, "gru", x, h, 2, &attr);
+            y = gen_reshape(net.g, y, GEN_SHAPE(2, 4, 4, 3));
+            gen_norm_layer(&net, "norm", y, &(gen_norm_attr){ .groups = 2 });
+            s = gen_graph_status(net.g);
+        }
+        gen_alloc_fail_at(0);
+        if (s != GEN_OK && s != GEN_ENOMEM)
+            fail_msg("allocation %d: %s", (int)n, gen_last_error());
+        gen_graph *g = net.g;
+        gen_net_free(&net);
+        gen_graph_free(&g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +212,7 @@ int main(void)
         cmocka_unit_test(vectors_fit_their_weight),
         cmocka_unit_test(a_name_means_one_weight),
         cmocka_unit_test(misuse_is_a_sentence),
+        cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
