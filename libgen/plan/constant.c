@@ -81,7 +81,8 @@ struct scratch {
     bool *variable;
 };
 
-static gen_status compute(struct gen_plan *p, gen_node *n, void **out0, struct scratch *s)
+/* The value of output `pick`. */
+static gen_status compute(struct gen_plan *p, gen_node *n, int pick, void **out, struct scratch *s)
 {
     gen_status status = GEN_OK;
     gen_prepare prepared = { 0 };
@@ -103,8 +104,8 @@ static gen_status compute(struct gen_plan *p, gen_node *n, void **out0, struct s
     if (prepared.workspace)
         GEN_GOTO(gen_alloc_raw(&s->workspace, prepared.workspace, 1, "constant"));
     GEN_GOTO(k->run(prepared.state, s->in, s->out, s->workspace, p->backend));
-    *out0 = s->out[0];
-    s->out[0] = NULL;
+    *out = s->out[pick];
+    s->out[pick] = NULL;
 done:
     if (k && prepared.state)
         (k->free ? k->free : gen_free)(prepared.state);
@@ -119,10 +120,13 @@ gen_status gen_constant_value(struct gen_plan *p, gen_node *n, const void **valu
         return source_value(p, n, value, free_me);
     if ((n->op->flags & GEN_OP_VIEW) && n->op != &gen_op_output)
         return gen_constant_value(p, n->in[0], value, free_me);
-    if (n->op == &gen_op_output)
-        return gen_fail(GEN_EUNSUPPORTED, "a constant with several outputs ('%s')", n->name);
+    int pick = 0;
+    if (n->op == &gen_op_output) {
+        pick = (int)((const gen_output_attr *)n->attr)->index;
+        n = n->in[0];
+    }
     struct scratch s = { 0 };
-    gen_status status = compute(p, n, free_me, &s);
+    gen_status status = compute(p, n, pick, free_me, &s);
     *value = *free_me;
     for (int i = 0; s.in_free && i < n->n_in; i++)
         gen_free(s.in_free[i]);
@@ -146,14 +150,30 @@ struct asked {
     const gen_kernel *kernel;
 };
 
+/* *value as f32: kernels pack from that, whatever the node stores. */
+static gen_status as_f32(const gen_node *n, const void **value, void **free_me)
+{
+    int64_t count = gen_shape_count(n->shape[0]);
+    void *f = NULL;
+    gen_status s = gen_alloc_raw(&f, (uint64_t)count, sizeof(float), "constant");
+    if (s == GEN_OK)
+        gen_convert(f, GEN_F32, *value, n->dtype[0], count);
+    gen_free(*free_me);
+    *value = *free_me = f;
+    return s;
+}
+
 static gen_status give_constant(gen_prepare *prep, int i, const float **values)
 {
     struct asked *a = prep->plan;
     gen_node *n = prep->node->in[i];
-    if (i >= GEN_LEN(a->value) || !prep->is_const[i] || n->dtype[0] != GEN_F32)
-        return gen_fail(GEN_EBUG, "input %d of %s is no f32 constant", i, prep->node->op->name);
-    if (!a->value[i])
+    if (i >= GEN_LEN(a->value) || !prep->is_const[i])
+        return gen_fail(GEN_EBUG, "input %d of %s is no constant", i, prep->node->op->name);
+    if (!a->value[i]) {
         GEN_TRY(gen_constant_value(a->plan, n, &a->value[i], &a->free_me[i]));
+        if (n->dtype[0] != GEN_F32)
+            GEN_TRY(as_f32(n, &a->value[i], &a->free_me[i]));
+    }
     *values = a->value[i];
     return GEN_OK;
 }

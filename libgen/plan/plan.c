@@ -80,11 +80,11 @@ static gen_status keep_constant(struct gen_plan *p, gen_node *n)
     struct gen_value *v = &p->value[p->value_of[n->id]];
     const void *value;
     void *owned;
+    size_t bytes = (size_t)gen_shape_count(n->shape[0]) * gen_dtype_size(n->dtype[0]);
     if (v->outside)
         return GEN_OK;
     GEN_TRY(gen_constant_value(p, n, &value, &owned));
     if (!owned) { /* parameters may be released, literals go with the graph: copy */
-        size_t bytes = (size_t)gen_shape_count(n->shape[0]) * gen_dtype_size(n->dtype[0]);
         GEN_TRY(gen_alloc_raw(&owned, bytes, 1, "constant"));
         memcpy(owned, value, bytes);
     }
@@ -95,6 +95,7 @@ static gen_status keep_constant(struct gen_plan *p, gen_node *n)
     }
     p->owned[p->n_owned++] = owned;
     v->outside = owned;
+    v->bytes = bytes;
     return GEN_OK;
 }
 

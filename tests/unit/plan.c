@@ -130,6 +130,27 @@ static gen_node *net_residual(gen_graph *g)
     return gen_relu(g, gen_scale_shift(g, gen_relu(g, y), scale, shift, NULL));
 }
 
+/* Constants where kernels do not pack them: parts of a concat, literals and both outputs of an op
+ * that has several. */
+static gen_node *net_constants(gen_graph *g)
+{
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(2, 3, 4, 8));
+    gen_node *w = gen_param(g, "part", GEN_SHAPE(5, 3, 4, 8), GEN_INIT_ZEROS);
+    gen_node *bn = gen_batch_norm(g, w, NULL);
+    gen_node *var = gen_reshape(g, gen_node_output(g, bn, 2), GEN_SHAPE(8));
+    gen_node *parts[] = { gen_relu(g, x), bn, gen_fill(g, GEN_SHAPE(1, 3, 4, 8), 0.25),
+                          gen_scale_shift(g, x, var, NULL, NULL) };
+    return gen_concat(g, 0, parts, GEN_LEN(parts));
+}
+
+/* A product with a matrix of parameters. */
+static gen_node *net_linear(gen_graph *g)
+{
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(6, 16));
+    gen_node *w = gen_param(g, "w", GEN_SHAPE(16, 16), GEN_INIT_ORTHOGONAL);
+    return gen_tanh(g, gen_linear(g, x, w, NULL));
+}
+
 /* ---- running them --------------------------------------------------------------------------------- */
 
 struct result {
@@ -196,6 +217,8 @@ static const struct {
     { "fuse", net_residual, GEN_RULE_FUSE, true, false },
     { "in place", net_recurrent, GEN_RULE_IN_PLACE, false, false },
     { "in place, residual", net_residual, GEN_RULE_IN_PLACE | GEN_RULE_FUSE, false, false },
+    { "constants", net_constants, GEN_RULE_IN_PLACE, false, false },
+    { "linear", net_linear, GEN_RULE_FUSE, false, false },
 };
 
 static void rules_keep_results(void **state)
@@ -219,6 +242,36 @@ static void rules_keep_results(void **state)
         free(one.value);
         free(all.value);
     }
+}
+
+/* What is computed while the plan is made is what a step computes when parameters vary. */
+static void constants_are_values(void **state)
+{
+    (void)state;
+    gen_graph *g;
+    assert_int_equal(gen_graph_create(&g), GEN_OK);
+    gen_node *y = net_constants(g);
+    gen_params *params = fill_params(g);
+    struct result r[2];
+    for (int vary = 0; vary < 2; vary++) {
+        gen_plan *p;
+        gen_plan_options o = { .params_vary = vary };
+        if (gen_plan_create(&p, g, &y, 1, params, backend, &o) != GEN_OK)
+            fail_msg("%s", gen_last_error());
+        gen_tensor x = gen_plan_input(p, "x"), out = gen_plan_output(p, 0);
+        gen_random_normal(x.data, gen_shape_count(x.shape), 3, 0, 0);
+        assert_int_equal(gen_plan_run(p, NULL), GEN_OK);
+        r[vary] = (struct result){ .count = gen_shape_count(out.shape) };
+        r[vary].value = malloc(gen_tensor_bytes(&out));
+        memcpy(r[vary].value, out.data, gen_tensor_bytes(&out));
+        gen_plan_free(&p);
+    }
+    check_same(r[0], r[1], 1e-6);
+    assert_true(r[0].value[(2 + 5) * 3 * 4 * 8] == 0.25f);
+    free(r[0].value);
+    free(r[1].value);
+    gen_params_free(&params);
+    gen_graph_free(&g);
 }
 
 static void rules_shrink(void **state)
@@ -449,6 +502,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_keep_results),
+        cmocka_unit_test(constants_are_values),
         cmocka_unit_test(rules_shrink),
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(same_bytes_at_any_thread_count),
