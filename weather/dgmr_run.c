@@ -21,7 +21,9 @@
 #include "libgen/base/alloc.h"
 #include "weather/dgmr.h"
 
-#define BUDGET ((uint64_t)2 << 30) /* bytes, where the caller names none */
+/* Bytes of activations where the caller names none: fewer lead times at a time cost little speed. */
+#define BUDGET_A_CELL 1500
+#define LARGEST_BUDGET ((uint64_t)2 << 30)
 
 /* More than any slab takes for a cell and lead time at full width (measured: 190 bytes). Below the
  * budget by this, no estimate is asked for. */
@@ -71,11 +73,9 @@ static int report_share(void *cookie, const char *what, double done, double tota
 
 static gen_plan_options plan_options(const struct run *r)
 {
-    return (gen_plan_options){
-        .precision = (gen_dtype)r->o->precision,
-        .memory_budget = r->o->memory_budget ? r->o->memory_budget : BUDGET,
-        .consume_params = r->o->consume_model,
-    };
+    return (gen_plan_options){ .precision = (gen_dtype)r->o->precision,
+                               .memory_budget = r->o->memory_budget,
+                               .consume_params = r->o->consume_model };
 }
 
 static gen_status plan_conditioning(const struct run *r, gen_plan **out)
@@ -112,12 +112,15 @@ static gen_status plan_latent(const struct run *r, gen_plan **out)
     return status;
 }
 
-/* What the latent stack's plan leaves. Never 0, which would be no limit. */
-static uint64_t sampler_budget(const struct run *r)
+/* For a sampler of `steps` lead times at a time: what the latent stack's plan leaves of the caller's
+ * budget (never 0, which would be no limit), or our own, which one lead time may always pass. */
+static uint64_t sampler_budget(const struct run *r, int64_t steps)
 {
-    uint64_t budget = plan_options(r).memory_budget;
-    uint64_t taken = gen_plan_describe(r->latent).slab_bytes;
-    return budget > taken ? budget - taken : 1;
+    uint64_t budget = r->o->memory_budget, taken = gen_plan_describe(r->latent).slab_bytes;
+    if (budget)
+        return budget > taken ? budget - taken : 1;
+    budget = (uint64_t)(r->padded_h * r->padded_w) * BUDGET_A_CELL;
+    return steps == 1 ? 0 : budget < LARGEST_BUDGET ? budget : LARGEST_BUDGET;
 }
 
 /* For `steps` lead times at a time. What changes rarely depends on that: all at once, the states
@@ -128,7 +131,7 @@ static gen_status plan_sampler(const struct run *r, int64_t steps, bool estimate
     static const char *const latents[] = { "latent", NULL };
     bool whole = steps >= r->o->lead_steps;
     gen_plan_options options = plan_options(r);
-    options.memory_budget = estimate ? 0 : sampler_budget(r);
+    options.memory_budget = estimate ? 0 : sampler_budget(r, steps);
     options.estimate_only = estimate;
     options.slow = whole ? states : latents;
 
@@ -164,7 +167,7 @@ static bool surely_fits(const struct run *r)
 {
     double cells = (double)r->padded_h * (double)r->padded_w;
     double width = fmax((double)gen_dgmr_latent_width(r->c) / 768, 1);
-    return cells * (double)r->chunk * width * CELL_BYTES < (double)sampler_budget(r);
+    return cells * (double)r->chunk * width * CELL_BYTES < (double)sampler_budget(r, r->chunk);
 }
 
 /* All lead times at a time (up to MOST_STEPS) when they fit; else as many as the slab's size, which
@@ -176,7 +179,8 @@ static gen_status choose_chunk(struct run *r)
     while (!surely_fits(r) && r->chunk > 1) {
         gen_plan *trial = NULL;
         GEN_TRY(plan_sampler(r, r->chunk, true, &trial));
-        double share = (double)sampler_budget(r) / (double)gen_plan_describe(trial).slab_bytes;
+        double share =
+            (double)sampler_budget(r, r->chunk) / (double)gen_plan_describe(trial).slab_bytes;
         gen_plan_free(&trial);
         if (share >= 1)
             break;

@@ -106,7 +106,8 @@ typedef struct gen_nowcast_options {
     const char *device;            /* NULL = "cpu" */
     int precision;                 /* gen_dtype: 0 = f32, GEN_BF16 */
     const struct gen_model *model; /* for DGMR; borrowed */
-    uint64_t memory_budget; /* bytes for the network's slab; 0 = what it takes, at most 2 GB */
+    uint64_t memory_budget; /* bytes for the network's activations; 0 = 1.5 kB a cell, at
+                                most 2 GB. Less means fewer lead times at a time */
     int64_t consume_model;  /* 1: its values are freed as they are packed, so that they are not held
                                twice; the model is good for nothing else afterwards */
     gen_progress progress;

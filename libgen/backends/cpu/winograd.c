@@ -55,6 +55,7 @@ extern const gen_kernel gen_winograd_conv;
 #define SHARED_BYTES (16 << 20) /* a block of all threads, and its rows */
 #define SHARED_ROWS 96
 #define PIECES 48 /* of a step of a shared block, about */
+#define EXTRA_BYTES (64 << 20)      /* of weights, for all of a layer's time */
 #define PAST_BYTES ((int64_t)24 << 20) /* results larger than this are written past the caches */
 
 /* Row [1, p, p^2] / N of F4's weights; N is the product of p's distances to 0, -p, +-other. */
@@ -184,9 +185,11 @@ static void choose_form(gen_wino *o, bool up, bool pool)
         return;
     }
     set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
-    int64_t small = form_time(o);
+    int64_t slow = form_time(o), light = weight_bytes(o);
     set_form(o, up ? GEN_WINO_UP4 : GEN_WINO_F4);
-    if (form_time(o) > small)
+    /* Larger tiles hold more weights: what they save must be worth it. */
+    double saved = 1 - (double)form_time(o) / (double)slow;
+    if ((double)(weight_bytes(o) - light) > saved * EXTRA_BYTES)
         set_form(o, up ? GEN_WINO_UP2 : GEN_WINO_F2);
 }
 
