@@ -233,6 +233,10 @@ FUZZ := \
     tests/fuzz/pickle.c \
     tests/fuzz/safetensors.c \
 
+# Programs that `make bench` times, one a line.
+BENCHES := \
+    tests/bench/serve_gen.c \
+
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
@@ -407,7 +411,7 @@ run-fuzz: $(FUZZ_PROGRAMS)
 	        tests/fuzz/corpus/$$f || exit 1; done
 
 ## bench: speed beside the peers that are installed
-bench: all $(B)/tests/bench/serve_gen
+bench: all $(patsubst %.c,$(B)/%,$(BENCHES))
 	@B=$(B) bash tests/bench/run.sh
 
 ## lint: include order, blanks, file length, calls that a library may not make, header-test

@@ -112,8 +112,8 @@ static gen_status plan_latent(const struct run *r, gen_plan **out)
     return status;
 }
 
-/* For a sampler of `steps` lead times at a time: what the latent stack's plan leaves of the caller's
- * budget (never 0, which would be no limit), or our own, which one lead time may always pass. */
+/* For a sampler of `steps` lead times at a time: what the latent stack's plan leaves of the
+ * caller's budget (never 0, which would be no limit), or our own, which one lead time may pass. */
 static uint64_t sampler_budget(const struct run *r, int64_t steps)
 {
     uint64_t budget = r->o->memory_budget, taken = gen_plan_describe(r->latent).slab_bytes;
