@@ -72,7 +72,8 @@ static gen_status describe(struct description *d, const char *path)
     return GEN_OK;
 }
 
-/* How many tensors of each type; the texts of types are shared, so that addresses tell them apart. */
+/* How many tensors of each type; the texts of types are shared, so that addresses tell them apart.
+ */
 static void put_types(const gen_tensor_file *f, gen_json_writer *w)
 {
     const char *type[32];

@@ -36,8 +36,8 @@ GEN_API gen_status gen_graph_status(const gen_graph *g);
 /* A value given anew at each run. Names of inputs are not scoped and must differ. */
 GEN_API gen_node *gen_input(gen_graph *g, const char *name, gen_dtype dtype, gen_shape shape);
 
-/* A named value that lives in a gen_params: weights, biases, running statistics. The name is scoped;
- * asking twice for a name gives the same node (the shape must agree). f32. */
+/* A named value that lives in a gen_params: weights, biases, running statistics. The name is
+ * scoped; asking twice for a name gives the same node (the shape must agree). f32. */
 typedef enum gen_init {
     GEN_INIT_ZEROS,
     GEN_INIT_ONES,

@@ -29,13 +29,14 @@ GEN_API void gen_net_free(gen_net *net);
 /* Records that state node s takes the value of node `next` when the step is committed. */
 GEN_API void gen_net_update(gen_net *net, gen_node *s, gen_node *next);
 
-/* How spectral norm divides: t / max(|t|, eps) as PyTorch, or t * rsqrt(sum t^2 + eps) as Sonnet. */
+/* How spectral norm divides: t / max(|t|, eps) as PyTorch, or t * rsqrt(sum t^2 + eps) as Sonnet.
+ */
 typedef enum gen_sn_kind { GEN_SN_NONE, GEN_SN_TORCH, GEN_SN_SONNET } gen_sn_kind;
 
 /* w [Cout,*rest] under spectral norm, states "u" [Cout] and "v" [rest count] in the present scope.
- * Eval: w / (u.(W v)) of the stored vectors. Training: one power iteration first (v from u... in the
- * order of the kind), gradients through w and sigma, vectors constant; updates recorded. The same w
- * asked for again in one net gives the same node. Reference 1.1. */
+ * Eval: w / (u.(W v)) of the stored vectors. Training: one power iteration first (v from u... in
+ * the order of the kind), gradients through w and sigma, vectors constant; updates recorded. The
+ * same w asked for again in one net gives the same node. Reference 1.1. */
 GEN_API gen_node *gen_spectral_norm(gen_net *net, gen_node *w, gen_sn_kind kind, double eps);
 
 typedef struct gen_layer_attr {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Named values: weights, biases, running statistics. A gen_params is made from the parameters a
- * graph asks for (or read from a model file, <libgen/model.h>); a plan binds them by name and checks
- * shapes. Values are f32. Every tensor is aligned to 64 bytes; names are sorted.
+ * graph asks for (or read from a model file, <libgen/model.h>); a plan binds them by name and
+ * checks shapes. Values are f32. Every tensor is aligned to 64 bytes; names are sorted.
  */
 #ifndef LIBGEN_PARAMS_H
 #define LIBGEN_PARAMS_H

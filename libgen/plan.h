@@ -50,10 +50,10 @@ typedef struct gen_plan_options {
     unsigned rules_off;          /* GEN_RULE_* not to apply */
     uint64_t memory_budget;      /* bytes for the slab, 0 = none; ENOMEM says what it would take */
     int64_t params_vary;         /* 1: parameters may change between runs (training) */
-    const char *const *slow;     /* names of inputs that change rarely (GEN_RULE_HOIST); NULL-ended */
-    int64_t consume_params;      /* 1: values are freed as soon as this plan has packed them, so that a
-                                    large model is not held twice; what stays is the packed form, which
-                                    later plans of the same weights and kernels find */
+    const char *const *slow; /* names of inputs that change rarely (GEN_RULE_HOIST); NULL-ended */
+    int64_t consume_params;  /* 1: values are freed as soon as this plan has packed them, so that a
+                                large model is not held twice; what stays is the packed form, which
+                                later plans of the same weights and kernels find */
     int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run */
 } gen_plan_options;
 

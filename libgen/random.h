@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011), keyed by (seed, stream), counted
- * by index. Element i of a stream is the same bits on every machine, thread count and backend.
+ * Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011), keyed by (seed, stream),
+ * counted by index. Element i of a stream is the same bits on every machine, thread count and
+ * backend.
  */
 #ifndef LIBGEN_RANDOM_H
 #define LIBGEN_RANDOM_H

@@ -21,7 +21,7 @@
 #include "libgen/base/alloc.h"
 #include "weather/dgmr.h"
 
-/* Bytes of activations where the caller names none: fewer lead times at a time cost little speed. */
+/* Bytes of activations where the caller names none: few lead times at a time cost little speed. */
 #define BUDGET_A_CELL 1500
 #define LARGEST_BUDGET ((uint64_t)2 << 30)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Counted allocation: every byte libgen owns passes here. 64-byte aligned, zeroed, overflow-checked.
- * A test hook fails the n-th call. gen_arena is a bump allocator freed whole.
+ * Counted allocation: every byte libgen owns passes here. 64-byte aligned, zeroed,
+ * overflow-checked. A test hook fails the n-th call. gen_arena is a bump allocator freed whole.
  */
 #ifndef LIBGEN_BASE_ALLOC_H
 #define LIBGEN_BASE_ALLOC_H

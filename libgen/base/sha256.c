@@ -58,8 +58,8 @@ static void take_block(uint32_t state[8], const unsigned char *p)
 }
 
 #ifdef __x86_64__
-/* The same with the processor's own instructions, eight times as fast: a model of 200 MB takes 0.1 s.
- * They keep the state as words (A,B,E,F) and (C,D,G,H), and do four rounds a pair of calls. */
+/* The same with the processor's own instructions, eight times as fast: a model of 200 MB takes 0.1
+ * s. They keep the state as words (A,B,E,F) and (C,D,G,H), and do four rounds a pair of calls. */
 __attribute__((target("sha,ssse3,sse4.1"))) static void
 take_blocks_sha(uint32_t state[8], const unsigned char *p, size_t blocks)
 {

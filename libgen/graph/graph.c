@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building a graph: an arena of nodes in the order they were made (so inputs come before users), the
- * scope path, parameters by name, and the first error, which sticks.
+ * Building a graph: an arena of nodes in the order they were made (so inputs come before users),
+ * the scope path, parameters by name, and the first error, which sticks.
  */
 #include "libgen/graph/graph.h"
 

@@ -152,7 +152,8 @@ void gen_params_release(gen_params *p)
         gen_tensor_free(&p->entry[i]->tensor);
 }
 
-/* ---- packed copies ----------------------------------------------------------------------------- */
+/* ---- packed copies -----------------------------------------------------------------------------
+ */
 
 /* A touched value gets other keys (the version is part of them); old copies stay while plans that
  * use them may live, and go with the params. */

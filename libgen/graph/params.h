@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What plans need of a gen_params: the store of packed copies, shared by all the plans of a model. An
- * entry is keyed by text that names the value (an expression over parameter names, see
+ * What plans need of a gen_params: the store of packed copies, shared by all the plans of a model.
+ * An entry is keyed by text that names the value (an expression over parameter names, see
  * libgen/plan/constant.c), the kernel and the layout.
  */
 #ifndef LIBGEN_GRAPH_PARAMS_H

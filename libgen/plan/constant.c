@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Constants: what depends on parameters and literals only is computed while the plan is made, when a
- * kernel asks for it, and forgotten when the kernel has packed it: at no time is more than one weight
- * held twice. The store of packed copies is keyed by a hash of the expression, so that a second plan
- * of a model (another grid) finds them without computing anything.
+ * Constants: what depends on parameters and literals only is computed while the plan is made, when
+ * a kernel asks for it, and forgotten when the kernel has packed it: at no time is more than one
+ * weight held twice. The store of packed copies is keyed by a hash of the expression, so that a
+ * second plan of a model (another grid) finds them without computing anything.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +44,8 @@ gen_status gen_constant_hashes(struct gen_plan *p)
     return GEN_OK;
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values
+ * -------------------------------------------------------------------------------------- */
 
 static gen_status source_value(struct gen_plan *p, const gen_node *n, const void **value,
                                void **free_me)
@@ -140,7 +141,8 @@ gen_status gen_constant_value(struct gen_plan *p, gen_node *n, const void **valu
     return status;
 }
 
-/* ---- what kernels ask for ------------------------------------------------------------------------ */
+/* ---- what kernels ask for
+ * ------------------------------------------------------------------------ */
 
 /* Constants given to one kernel, freed when it is prepared. */
 struct asked {

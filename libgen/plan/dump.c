@@ -79,11 +79,12 @@ gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
             p->n_steps, p->n_slow, (double)p->slab_bytes / 1e6,
             (double)gen_plan_describe(p).packed_bytes / 1e6);
     if (runs > 0)
-        fprintf(out,
-                "# best of %d runs, %.2f ms; peak %.0f GFLOP/s f32, %.0f bf16, copies %.0f GB/s\n"
-                "# GFLOP/s count the multiplications of the definition: above 100 %% of the peak, the\n"
-                "# kernel does fewer. The word after GB/s says why a convolution is below 85 %%.\n",
-                runs, total * 1e3, peak.f32 * 1e-9, peak.bf16 * 1e-9, peak.bytes * 1e-9);
+        fprintf(
+            out,
+            "# best of %d runs, %.2f ms; peak %.0f GFLOP/s f32, %.0f bf16, copies %.0f GB/s\n"
+            "# GFLOP/s count the multiplications of the definition: above 100 %% of the peak, the\n"
+            "# kernel does fewer. The word after GB/s says why a convolution is below 85 %%.\n",
+            runs, total * 1e3, peak.f32 * 1e-9, peak.bf16 * 1e-9, peak.bytes * 1e-9);
     for (int s = 0; s < p->n_steps; s++) {
         const struct gen_step *step = &p->step[s];
         const char *copies = step->n_copies ? "copy" : "-";

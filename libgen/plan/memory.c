@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where everything lies. Values get buffers in the order of the steps; views and outer slices are
- * values in the buffer of what they look at; the parts of an outer concat are computed in its buffer
- * where they can be; an op may write over an input that nobody reads again. Then buffers whose times
- * overlap get places that do not: largest first, lowest place that fits.
+ * values in the buffer of what they look at; the parts of an outer concat are computed in its
+ * buffer where they can be; an op may write over an input that nobody reads again. Then buffers
+ * whose times overlap get places that do not: largest first, lowest place that fits.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,8 @@ static uint64_t view_offset(const gen_node *n)
     return (uint64_t)a->first * (bytes_of(n, 0) / (uint64_t)a->count);
 }
 
-/* ---- who reads what last ------------------------------------------------------------------------ */
+/* ---- who reads what last ------------------------------------------------------------------------
+ */
 
 static void note_reads(struct gen_plan *p)
 {
@@ -59,7 +60,8 @@ static void note_reads(struct gen_plan *p)
         p->value[p->value_of[p->output[i]->id]].last_read = GEN_FOREVER;
 }
 
-/* ---- buffers --------------------------------------------------------------------------------------- */
+/* ---- buffers
+ * --------------------------------------------------------------------------------------- */
 
 static gen_status new_buffer(struct gen_plan *p, uint64_t bytes, int step, int *out)
 {
@@ -117,7 +119,8 @@ static void place_picked(struct layout *l, const gen_node *n, int output, int bu
     }
 }
 
-/* ---- parts of a concat computed where they belong ------------------------------------------------ */
+/* ---- parts of a concat computed where they belong
+ * ------------------------------------------------ */
 
 static bool can_claim(const struct layout *l, const gen_node *part, const gen_node *whole)
 {
@@ -169,7 +172,8 @@ static gen_status locate(struct layout *l, const gen_node *n, int step, int *buf
     return GEN_OK;
 }
 
-/* ---- writing over an input that nobody reads again ---------------------------------------------- */
+/* ---- writing over an input that nobody reads again ----------------------------------------------
+ */
 
 static bool dead_after(const struct gen_plan *p, int value, int step)
 {
@@ -245,7 +249,8 @@ static gen_status place_step(struct layout *l, int s)
     return GEN_OK;
 }
 
-/* ---- places in the slab ----------------------------------------------------------------------------- */
+/* ---- places in the slab
+ * ----------------------------------------------------------------------------- */
 
 struct placed {
     int buffer;
@@ -303,7 +308,8 @@ done:
     return status;
 }
 
-/* ---- all together -------------------------------------------------------------------------------- */
+/* ---- all together
+ * -------------------------------------------------------------------------------- */
 
 static gen_status index_nodes(struct layout *l)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Making and running a plan: rewrite the graph, choose and prepare a kernel per node, lay out memory,
- * fix addresses. Running walks the steps.
+ * Making and running a plan: rewrite the graph, choose and prepare a kernel per node, lay out
+ * memory, fix addresses. Running walks the steps.
  */
 #include "libgen/plan/plan.h"
 
@@ -10,7 +10,8 @@
 #include "libgen/graph/graph.h"
 #include "libgen/graph/params.h"
 
-/* ---- steps ------------------------------------------------------------------------------------------ */
+/* ---- steps
+ * ------------------------------------------------------------------------------------------ */
 
 static bool computes(const struct gen_plan *p, const gen_node *n)
 {
@@ -73,7 +74,8 @@ static gen_status check_params(struct gen_plan *p)
     return GEN_OK;
 }
 
-/* ---- constants that run time reads ----------------------------------------------------------------- */
+/* ---- constants that run time reads
+ * ----------------------------------------------------------------- */
 
 static gen_status keep_constant(struct gen_plan *p, gen_node *n)
 {
@@ -199,7 +201,8 @@ done:
     return status;
 }
 
-/* ---- addresses ----------------------------------------------------------------------------------------- */
+/* ---- addresses
+ * ----------------------------------------------------------------------------------------- */
 
 static gen_status fix_addresses(struct gen_plan *p)
 {
@@ -225,8 +228,8 @@ static gen_status fix_addresses(struct gen_plan *p)
     return GEN_OK;
 }
 
-/* Room for the largest workspace behind the buffers; a budget that is too small is an error that says
- * what it would take. */
+/* Room for the largest workspace behind the buffers; a budget that is too small is an error that
+ * says what it would take. */
 static gen_status size_slab(struct gen_plan *p)
 {
     uint64_t workspace = 0;
@@ -313,7 +316,8 @@ void gen_plan_free(gen_plan **plan)
     *plan = NULL;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------ */
+/* ---- running
+ * ------------------------------------------------------------------------------------------ */
 
 gen_tensor gen_plan_input(gen_plan *p, const char *name)
 {

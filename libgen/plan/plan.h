@@ -2,9 +2,9 @@
  *
  * The inside of a plan.
  *
- * Every output of every node of the rewritten graph is a value: a run of bytes in a buffer, or memory
- * outside the slab (parameters that vary, constants). Views and outer slices are values in the buffer
- * of what they look at. Steps are the nodes that compute.
+ * Every output of every node of the rewritten graph is a value: a run of bytes in a buffer, or
+ * memory outside the slab (parameters that vary, constants). Views and outer slices are values in
+ * the buffer of what they look at. Steps are the nodes that compute.
  */
 #ifndef LIBGEN_PLAN_PLAN_H
 #define LIBGEN_PLAN_PLAN_H
@@ -75,8 +75,8 @@ struct gen_plan {
     uint64_t version;        /* of params, when made */
 };
 
-/* constant.c: value of constant node n, f32 (or its dtype), computed now. *free_me is NULL or must be
- * freed with gen_free. */
+/* constant.c: value of constant node n, f32 (or its dtype), computed now. *free_me is NULL or must
+ * be freed with gen_free. */
 gen_status gen_constant_value(struct gen_plan *p, gen_node *n, const void **value, void **free_me);
 gen_status gen_constant_hashes(struct gen_plan *p);
 /* Prepares the kernel of a node: gives it constants and the store of packed weights. */

@@ -8,7 +8,8 @@
 
 #include "libgen/graph/graph.h"
 
-/* ---- equal nodes become one -------------------------------------------------------------------- */
+/* ---- equal nodes become one --------------------------------------------------------------------
+ */
 
 struct gen_cse {
     gen_node **slot; /* open addressing */
@@ -64,7 +65,8 @@ static gen_node *find_equal(struct gen_cse *c, const gen_node *old, gen_node *co
     }
 }
 
-/* ---- constants ----------------------------------------------------------------------------------- */
+/* ---- constants
+ * ----------------------------------------------------------------------------------- */
 
 bool gen_node_is_constant(const gen_node *n, bool params_vary, const bool *constant)
 {
@@ -101,7 +103,8 @@ bool gen_rewrite_acceptable(gen_rewrite *r, gen_node *n)
     return k && strcmp(k->name, "reference");
 }
 
-/* ---- copying ------------------------------------------------------------------------------------- */
+/* ---- copying
+ * ------------------------------------------------------------------------------------- */
 
 static gen_node *copy_source(gen_rewrite *r, gen_node *old)
 {
@@ -261,7 +264,8 @@ done:
     return status;
 }
 
-/* ---- runs of memory -------------------------------------------------------------------------------- */
+/* ---- runs of memory
+ * -------------------------------------------------------------------------------- */
 
 static bool leading_ones(const gen_node *n, int64_t axis)
 {

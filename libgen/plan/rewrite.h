@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rewriting: a pass copies the needed nodes of one graph into a new one, in order, and lets rules
- * replace a node while it is copied. Equal nodes become one (hash-consing). A rule sees the old node
- * and the images of its inputs; it returns the image, or NULL for "not me". What a rule leaves
+ * replace a node while it is copied. Equal nodes become one (hash-consing). A rule sees the old
+ * node and the images of its inputs; it returns the image, or NULL for "not me". What a rule leaves
  * unused is dropped by the next pass, which copies only what the outputs need.
  */
 #ifndef LIBGEN_PLAN_REWRITE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The rules (design 4.1-4.4, 4.6). None knows a network: each looks at ops and shapes only. Rules that
- * fuse ask the backend first: a fused node that only the reference could run is not made.
+ * The rules (design 4.1-4.4, 4.6). None knows a network: each looks at ops and shapes only. Rules
+ * that fuse ask the backend first: a fused node that only the reference could run is not made.
  */
 #include <string.h>
 
@@ -61,7 +61,8 @@ static gen_node *try_conv(gen_rewrite *r, gen_node *x, gen_node *w, gen_node *b,
     return gen_rewrite_acceptable(r, n) ? n : NULL;
 }
 
-/* ---- 4.2: a 1x1 conv commutes with up-sampling and pooling: run it on the small side ----------- */
+/* ---- 4.2: a 1x1 conv commutes with up-sampling and pooling: run it on the small side -----------
+ */
 
 static gen_node *commute(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -78,7 +79,8 @@ static gen_node *commute(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return NULL;
 }
 
-/* ---- 4.1: up-sampling before a conv, average pooling after it ---------------------------------- */
+/* ---- 4.1: up-sampling before a conv, average pooling after it ----------------------------------
+ */
 
 static gen_node *fold_upsample(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -100,7 +102,8 @@ static gen_node *fold_pool(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return try_conv(r, in[0]->in[0], in[0]->in[1], bias_of(a, in[0]->in), NULL, &fused);
 }
 
-/* ---- groups of convs that share their weights -------------------------------------------------- */
+/* ---- groups of convs that share their weights --------------------------------------------------
+ */
 
 /* A family of nodes of the old graph; members[id] = its index + 1. */
 struct family {
@@ -166,7 +169,8 @@ static struct family *families_add(struct families *f, const gen_rewrite *r, con
     }
 }
 
-/* ---- 4.3: conv of a concat is a sum of convs; worth it where a part is shared ----------------- */
+/* ---- 4.3: conv of a concat is a sum of convs; worth it where a part is shared -----------------
+ */
 
 static bool splits(const gen_rewrite *r, const gen_node *n)
 {
@@ -245,7 +249,8 @@ static gen_node *split(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return sum;
 }
 
-/* ---- 4.3: convs of runs of one tensor are one conv, of which each takes its run ---------------- */
+/* ---- 4.3: convs of runs of one tensor are one conv, of which each takes its run ----------------
+ */
 
 static bool same_batch(const gen_node *a, const gen_node *b)
 {
@@ -281,7 +286,8 @@ static gen_status survey_batch(gen_rewrite *r, void **data)
 }
 
 /* The conv of the whole run lo..hi of the base. */
-static gen_node *batched(gen_rewrite *r, const struct family *m, gen_node *old, gen_node *const in[])
+static gen_node *batched(gen_rewrite *r, const struct family *m, gen_node *old,
+                         gen_node *const in[])
 {
     const gen_conv_attr *a = old->attr;
     gen_shape rows = in[0]->shape[0];
@@ -310,7 +316,8 @@ static gen_node *batch(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return gen_slice(r->to, m->image, 0, (offset - m->lo) / image, rows);
 }
 
-/* ---- 4.6: scale-shift into the weights before it ---------------------------------------------- */
+/* ---- 4.6: scale-shift into the weights before it ----------------------------------------------
+ */
 
 static gen_node *fold_scale(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -343,7 +350,8 @@ static gen_node *fold_scale(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return try_conv(r, x, w, b, NULL, &attr);
 }
 
-/* ---- 4.6: residual add and activation into the conv, or scale-shift, before them -------------- */
+/* ---- 4.6: residual add and activation into the conv, or scale-shift, before them --------------
+ */
 
 static int64_t act_of(const gen_op *op)
 {
@@ -411,14 +419,16 @@ static gen_node *fuse(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return n ? n : fuse_residual(r, old, in);
 }
 
-/* ---- bf16: activations and the inputs of kernels -------------------------------------------------- */
+/* ---- bf16: activations and the inputs of kernels
+ * -------------------------------------------------- */
 
 static gen_node *lowered(gen_rewrite *r, gen_node *x)
 {
     return x->dtype[0] == GEN_F32 ? gen_cast(r->to, x, GEN_BF16) : x;
 }
 
-/* Inputs are cast once; what follows from constants only stays f32 until something else reads it. */
+/* Inputs are cast once; what follows from constants only stays f32 until something else reads it.
+ */
 static gen_node *lower(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
     bool constant = true;
@@ -437,7 +447,8 @@ static gen_node *lower(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return gen_node_add(r->to, old->op, old->attr, lower_in, old->n_in);
 }
 
-/* ---- in this order --------------------------------------------------------------------------------- */
+/* ---- in this order
+ * --------------------------------------------------------------------------------- */
 
 /* An empty pass after rules that leave equal nodes behind lets the next ones see them as one. */
 const gen_pass gen_passes[] = {

@@ -151,7 +151,8 @@ void gen_convert(void *dst, gen_dtype dt, const void *src, gen_dtype st, int64_t
     }
     if (dt == GEN_I64 && !gen_dtype_is_float(st)) { /* exact, not through double */
         for (int64_t i = 0; i < n; i++)
-            ((int64_t *)dst)[i] = st == GEN_I32 ? ((const int32_t *)src)[i] : ((const uint8_t *)src)[i];
+            ((int64_t *)dst)[i] =
+                st == GEN_I32 ? ((const int32_t *)src)[i] : ((const uint8_t *)src)[i];
         return;
     }
     if (dt == GEN_F64 && st == GEN_F32) {

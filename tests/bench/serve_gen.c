@@ -61,7 +61,8 @@ int main(int argc, char **argv)
     model->arch->build(&net, model->config, in, n_in, out, &n_out);
     gen_plan *plan;
     gen_plan_options o = { .precision = strcmp(argv[4], "bf16") ? GEN_F32 : GEN_BF16,
-                           .consume_params = 1, .rules_off = argc > 6 ? (unsigned)atoi(argv[6]) : 0 };
+                           .consume_params = 1,
+                           .rules_off = argc > 6 ? (unsigned)atoi(argv[6]) : 0 };
     if (gen_plan_create(&plan, net.g, &out[0].node, 1, model->params, backend, &o))
         return give_up("plan");
     for (int i = 0; i < n_in; i++) {

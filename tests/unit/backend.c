@@ -2,7 +2,8 @@
  *
  * The CPU backend: its convolutions (all forms: strides, groups, fused up-sampling and pooling,
  * residual, activations, transposed, gradient of weights) and products against the references of
- * the ops, at 1, 2 and 3 threads: the same bytes; which kernel is chosen; devices that are not there.
+ * the ops, at 1, 2 and 3 threads: the same bytes; which kernel is chosen; devices that are not
+ * there.
  */
 #include <math.h>
 #include <setjmp.h>

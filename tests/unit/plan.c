@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Plans: every rule fires on the network that it is for and leaves the result as it is; memory of
- * values that live at the same time never overlaps; slow inputs are computed once; runs are the same
- * bytes at any thread count; a graph of 10 000 nodes is planned in near-linear time.
+ * values that live at the same time never overlaps; slow inputs are computed once; runs are the
+ * same bytes at any thread count; a graph of 10 000 nodes is planned in near-linear time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +66,8 @@ static gen_node *conv(gen_graph *g, const char *name, gen_node *x, int64_t cout,
     return y;
 }
 
-/* ---- small networks, one a rule -------------------------------------------------------------------- */
+/* ---- small networks, one a rule
+ * -------------------------------------------------------------------- */
 
 typedef gen_node *network(gen_graph *g);
 
@@ -151,7 +152,8 @@ static gen_node *net_linear(gen_graph *g)
     return gen_tanh(g, gen_linear(g, x, w, NULL));
 }
 
-/* ---- running them --------------------------------------------------------------------------------- */
+/* ---- running them
+ * --------------------------------------------------------------------------------- */
 
 struct result {
     float *value;
@@ -324,7 +326,8 @@ static void same_bytes_at_any_thread_count(void **state)
 }
 
 /* Values that are both in use at some step, and are not views of one another, never share bytes. We
- * poison instead of reasoning: after each step, all bytes that no later step reads are overwritten. */
+ * poison instead of reasoning: after each step, all bytes that no later step reads are overwritten.
+ */
 static void memory_never_overlaps(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The loops of norm.h. Plain C that the compiler vectorises; built once per instruction set with
- * -DGEN_KERNEL_ISA=<isa>, exporting gen_norm_loops_<isa>[2]. Rows are added four at a time, in their
- * order, so that sums stay in registers longer; the result depends on n and width only.
+ * -DGEN_KERNEL_ISA=<isa>, exporting gen_norm_loops_<isa>[2]. Rows are added four at a time, in
+ * their order, so that sums stay in registers longer; the result depends on n and width only.
  */
 #include "libgen/backends/cpu/kernels/norm.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The most that a core's arithmetic does: multiply-adds between registers, twelve independent chains.
- * Dumps set each step against it.
+ * The most that a core's arithmetic does: multiply-adds between registers, twelve independent
+ * chains. Dumps set each step against it.
  */
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,7 +11,8 @@
 #define PASTE(a, b) PASTE2(a, b)
 #define NAME PASTE(gen_peak_, GEN_KERNEL_ISA)
 
-/* n rounds of multiply-adds; the sum keeps the compiler from dropping them. Returns flops a round. */
+/* n rounds of multiply-adds; the sum keeps the compiler from dropping them. Returns flops a round.
+ */
 double NAME(long n, float *sink);
 
 #if defined(__AVX512F__)

@@ -4,8 +4,8 @@
  * registers while the cells of the window pass; channels left over go one by one. Built once per
  * instruction set with -DGEN_KERNEL_ISA=<isa>, exporting gen_pool_loops_<isa>[2].
  *
- * Vectors are written out because loops over a local array of 16 sums are unrolled to scalars by the
- * compiler before it looks for vectors (measured: 50 times slower for max).
+ * Vectors are written out because loops over a local array of 16 sums are unrolled to scalars by
+ * the compiler before it looks for vectors (measured: 50 times slower for max).
  */
 #include "libgen/backends/cpu/kernels/pool.h"
 
