@@ -45,11 +45,13 @@ static gen_status session_open(struct session *s, const gen_run *r, const gen_po
     return gen_backend_open(&s->backend, r->common.device, (int)r->common.threads);
 }
 
-static gen_status session_plan(struct session *s, const gen_run *r, gen_dtype precision)
+/* `last`: no other plan of this model will be made, so its weights are held packed only. */
+static gen_status session_plan(struct session *s, const gen_run *r, gen_dtype precision, bool last)
 {
     gen_node *outputs[GEN_MAX_PORTS];
     const gen_plan_options options = { .precision = precision,
                                        .memory_budget = r->common.memory_budget,
+                                       .consume_params = last,
                                        .estimate_only = r->common.plan };
     for (int i = 0; i < s->network.n_out; i++)
         outputs[i] = s->network.out[i].node;
@@ -190,7 +192,7 @@ static gen_status run_arrays(struct session *s, struct arrays *a, gen_run *r)
     GEN_TRY(check_ranks(s->model, a));
     GEN_TRY(session_open(s, r, a->port, a->n));
     GEN_TRY(read_targets(s, r, port, path));
-    GEN_TRY(session_plan(s, r, gen_run_dtype(r)));
+    GEN_TRY(session_plan(s, r, gen_run_dtype(r), true));
     if (r->common.plan)
         return gen_plan_dump(s->plan, 0, stdout);
     GEN_TRY(set_inputs(s, a, (uint64_t)r->common.seed));
@@ -277,7 +279,7 @@ static gen_status bench(struct session *s, gen_run *r)
     }
     GEN_TRY(session_open(s, r, port, n));
     double loaded = seconds();
-    GEN_TRY(session_plan(s, r, gen_run_dtype(r)));
+    GEN_TRY(session_plan(s, r, gen_run_dtype(r), true));
     printf("load %.3f s, plan %.3f s\n", loaded - start, seconds() - loaded);
     for (int i = 0; i < s->network.n_in; i++)
         fill_input(s, i, (uint64_t)r->common.seed);
@@ -323,7 +325,7 @@ done:
 
 static gen_status run_in(struct session *s, gen_run *r, gen_dtype precision, gen_tensor *copy)
 {
-    GEN_TRY(session_plan(s, r, precision));
+    GEN_TRY(session_plan(s, r, precision, false));
     for (int i = 0; i < s->network.n_in; i++)
         fill_input(s, i, (uint64_t)r->common.seed);
     GEN_TRY(gen_plan_run(s->plan, &r->progress));
