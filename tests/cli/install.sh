@@ -28,6 +28,12 @@ LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" examples/rain.nc >"$tmp/stdout" 2>"
 check "the example runs" test $? = 0 -a "$(grep -c '^member 0, +' "$tmp/stdout")" = 6
 LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" /nonexistent.nc >"$tmp/stdout" 2>"$tmp/stderr"
 check "the example fails with a sentence" test $? = 1 -a -s "$tmp/stderr"
+sed -n '/^```c$/,/^```$/p' README.md | grep -v '^```' >"$tmp/readme.c"
+# shellcheck disable=SC2046
+$CC -std=c11 -Wall "$tmp/readme.c" $(pc --cflags --libs libgen-weather) -o "$tmp/readme" >"$tmp/log" 2>&1
+check "the program in README.md builds" test $? = 0
+LD_LIBRARY_PATH=$root/usr/lib "$tmp/readme" examples/rain.nc >"$tmp/stdout" 2>&1
+check "the program in README.md runs" grep -q '^member 0: [0-9.]* mm/h' "$tmp/stdout"
 # shellcheck disable=SC2046
 $CC -std=c11 examples/nowcast.c $(pc --cflags libgen-weather) -o "$tmp/static" \
     "$root/usr/lib/libgen-weather.a" "$root/usr/lib/libgen.a" \
