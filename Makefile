@@ -315,7 +315,7 @@ $(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-SONAME = -shared -Wl,-soname,$(notdir $@).$(SOVERSION)
+SONAME = -shared -Wl,-soname,$(notdir $@).$(SOVERSION) -Wl,-z,defs
 $(B)/libgen.so: $(CORE_OBJ)
 	$(Q)$(CC) $(CFLAGS_ALL) $(SONAME) -o $@.$(VERSION) $^ $(LDFLAGS) $(CORE_LIBS)
 	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
