@@ -9,6 +9,6 @@ here=$(dirname "$0")
 mkdir -p "$out"
 "$gen" radar info "$here/rain.nc"
 echo
-"$gen" nowcast "$here/rain.nc" -o "$out/forecast.nc" --plot "$out" --force
+"$gen" nowcast "$here/rain.nc" --at 2026-01-01T00:55 --lead 60 -o "$out/forecast.nc" --plot "$out" --force
 echo
 ls "$out"
