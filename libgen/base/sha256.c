@@ -104,16 +104,16 @@ static bool has_sha(void)
 }
 #endif
 
-static void take_blocks(uint32_t state[8], const unsigned char *p, size_t blocks)
+static void take_blocks(gen_sha256 *h, const unsigned char *p, size_t blocks)
 {
 #ifdef __x86_64__
-    if (has_sha()) {
-        take_blocks_sha(state, p, blocks);
+    if (!h->plain && has_sha()) {
+        take_blocks_sha(h->state, p, blocks);
         return;
     }
 #endif
     for (; blocks; blocks--, p += 64)
-        take_block(state, p);
+        take_block(h->state, p);
 }
 
 void gen_sha256_start(gen_sha256 *h)
@@ -131,11 +131,11 @@ void gen_sha256_add(gen_sha256 *h, const void *data, size_t size)
         size_t have = h->bytes % 64, n = 64 - have < size ? 64 - have : size;
         if (n == 64) {
             n = size / 64 * 64;
-            take_blocks(h->state, p, n / 64);
+            take_blocks(h, p, n / 64);
         } else {
             memcpy(h->block + have, p, n);
             if (have + n == 64)
-                take_blocks(h->state, h->block, 1);
+                take_blocks(h, h->block, 1);
         }
         h->bytes += n;
         p += n;

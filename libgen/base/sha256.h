@@ -16,6 +16,7 @@ typedef struct gen_sha256 {
     uint32_t state[8];
     uint64_t bytes;
     unsigned char block[64]; /* the bytes % 64 not yet taken in */
+    int plain;               /* set after start: not the processor's own instructions (tests) */
 } gen_sha256;
 
 GEN_API void gen_sha256_start(gen_sha256 *h);
