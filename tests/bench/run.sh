@@ -13,6 +13,6 @@ python=$PEERS/venv/bin/python
 echo "# $(date -u +%Y-%m-%d), $(nproc) processors: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
 "$python" "$here/run.py" "$B" --peers "$python" "$@"
 if [ -x "$PEERS/venv/bin/python" ] && [ -f "$here/advection.py" ]; then
-    echo; "$python" "$here/advection.py" "$B"
+    echo; "$python" "$here/advection.py" "$B" --busy
 fi
 "$python" "$here/convolutions.py" "$B"
