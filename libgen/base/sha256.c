@@ -122,6 +122,7 @@ void gen_sha256_start(gen_sha256 *h)
                                        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
     memcpy(h->state, start, sizeof start);
     h->bytes = 0;
+    h->plain = 0;
 }
 
 void gen_sha256_add(gen_sha256 *h, const void *data, size_t size)
