@@ -118,6 +118,23 @@ static int64_t up_to_power(int64_t v)
     return p;
 }
 
+/* True where some row, along some axis, is computed from padding only. */
+static bool has_bare_rows(const gen_conv_form *f)
+{
+    const gen_conv_phase *p = &f->phase[0];
+    for (int a = 0; a < f->axes; a++)
+        for (int64_t y = 0; y < p->out[a]; y++) {
+            bool bare = true;
+            for (int64_t t = 0; t < p->taps[a] && bare; t++) {
+                int64_t x = y * p->stride[a] - p->pad_lo[a] + t * p->dilation[a];
+                bare = x < 0 || x >= f->in[a];
+            }
+            if (bare)
+                return true;
+        }
+    return false;
+}
+
 static void choose_cut(gen_conv_job *j)
 {
     const gen_conv_form *f = &j->form;
@@ -145,6 +162,9 @@ static void choose_cut(gen_conv_job *j)
     }
     j->oc_parts = channel_parts(f, (rest + j->row_parts - 1) / j->row_parts);
     j->staged = f->phases > 1 || j->oc_parts > 1;
+    /* There, after a sum, oneDNN 2.6's brgconv leaves out the bias, and crashes in activations. */
+    if (j->spec.has_residual && !j->staged)
+        j->staged = has_bare_rows(f);
 }
 
 /* Rows of phase p that share `part` covers; false when there are none. */

@@ -58,8 +58,10 @@ gen_status gen_dnnl_attr_new(dnnl_primitive_attr_t *out, const gen_dnnl_conv *co
     if (conv && (conv->sum || conv->act))
         GEN_GOTO(set_post_ops(*out, conv));
 done:
-    if (status != GEN_OK)
+    if (status != GEN_OK) {
         dnnl_primitive_attr_destroy(*out);
+        *out = NULL; /* callers free what is there */
+    }
     return status;
 }
 
