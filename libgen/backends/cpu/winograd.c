@@ -117,34 +117,9 @@ static const gen_wino_isa *kernels_of(const gen_backend *b)
     return isa->lanes ? isa : NULL;
 }
 
-/* ---- which convolutions --------------------------------------------------------------------- */
-
 static int64_t one(int64_t v)
 {
     return v ? v : 1;
-}
-
-static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
-{
-    const gen_conv_attr *a = n->attr;
-    if (b->fast_math_off || !kernels_of(b) || !is_const[1] || n->shape[0].rank != 4)
-        return false;
-    for (int i = 0; i < n->n_in; i++)
-        if (n->in[i]->dtype[0] != GEN_F32)
-            return false;
-    gen_shape x = gen_node_shape(n->in[0]), w = gen_node_shape(n->in[1]), y = n->shape[0];
-    bool up = one(a->up[0]) == 2, pool = one(a->pool[0]) == 2;
-    if (n->dtype[0] != GEN_F32 || one(a->groups) != 1 || x.dim[3] % 16 || w.dim[0] % 16 ||
-        (up && pool))
-        return false;
-    for (int i = 0; i < 2; i++) {
-        int64_t lo = a->pad_lo[i], hi = a->pad_hi[i];
-        bool pad = up ? lo == 1 && hi == 1 : lo <= 2 && hi <= 2;
-        if (w.dim[2 + i] != 3 || one(a->stride[i]) != 1 || one(a->dilation[i]) != 1 ||
-            one(a->up[i]) != (up ? 2 : 1) || one(a->pool[i]) != (pool ? 2 : 1) || !pad)
-            return false;
-    }
-    return gen_shape_count(x) < INT32_MAX && gen_shape_count(y) < INT32_MAX;
 }
 
 /* ---- the cut -------------------------------------------------------------------------------- */
@@ -169,13 +144,28 @@ static int64_t weight_bytes(const gen_wino *o)
     return (int64_t)sizeof(float) * np * np * o->c * o->k;
 }
 
-/* Time is about products x tiles; but below some number of tiles it is that of reading weights, and
+/* Time is about products x rows; but below some number of rows it is that of reading weights, and
  * large tiles have more. That number was measured for weights in L2, in L3 and beyond. */
+static int64_t product_time(const gen_wino *o, int64_t products, int64_t rows)
+{
+    int64_t bytes = products * o->c * o->k * (int64_t)sizeof(float);
+    int64_t least = bytes < (1 << 20) ? 4 : bytes < (24 << 20) ? 12 : 24;
+    return products * (rows < least ? least : rows);
+}
+
 static int64_t form_time(const gen_wino *o)
 {
-    int64_t bytes = weight_bytes(o);
-    int least = bytes < (1 << 20) ? 4 : bytes < (24 << 20) ? 12 : 24;
-    return (int64_t)o->form->products * o->form->products * (o->tiles < least ? least : o->tiles);
+    return product_time(o, o->form->products * o->form->products, o->tiles);
+}
+
+/* Of a direct convolution: up-sampling is four filters of 2 x 2 on the small image, and pooling one
+ * of 4 x 4. */
+static int64_t direct_time(const gen_wino *o)
+{
+    int64_t cells = (int64_t)o->n * o->oh * o->ow;
+    if (o->kind == GEN_WINO_UP2 || o->kind == GEN_WINO_UP4)
+        return product_time(o, 16, cells / 4);
+    return product_time(o, o->kind == GEN_WINO_POOL ? 16 : 9, cells);
 }
 
 static void choose_form(gen_wino *o, bool up, bool pool)
@@ -255,6 +245,56 @@ static void choose_cut(state *s)
     s->panels_a_piece = ceil_div(gen_wino_panels(o), 2);
 }
 
+static void set_shape(state *s, const gen_node *n)
+{
+    const gen_conv_attr *a = n->attr;
+    gen_wino *o = &s->o;
+    gen_shape x = gen_node_shape(n->in[0]), y = n->shape[0];
+    o->lanes = s->isa->lanes;
+    o->n = (int)x.dim[0];
+    o->h = (int)x.dim[1], o->w = (int)x.dim[2], o->c = (int)x.dim[3];
+    o->oh = (int)y.dim[1], o->ow = (int)y.dim[2], o->k = (int)y.dim[3];
+    o->pad_y = (int)a->pad_lo[0], o->pad_x = (int)a->pad_lo[1];
+    o->act = (int)a->act;
+    o->slope = (float)a->slope;
+    o->split = ceil_div(ceil_div(o->c, ceil_div(o->c, MAX_SPLIT)), o->lanes) * o->lanes;
+    o->stream = (int64_t)sizeof(float) * gen_shape_count(y) > PAST_BYTES;
+    s->has_residual = a->has_residual;
+    s->residual = 2 + (int)a->has_bias;
+    choose_form(o, one(a->up[0]) == 2, one(a->pool[0]) == 2);
+    choose_cut(s);
+}
+
+/* ---- which convolutions --------------------------------------------------------------------- */
+
+static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
+{
+    const gen_conv_attr *a = n->attr;
+    if (b->fast_math_off || !kernels_of(b) || !is_const[1] || n->shape[0].rank != 4)
+        return false;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i]->dtype[0] != GEN_F32)
+            return false;
+    gen_shape x = gen_node_shape(n->in[0]), w = gen_node_shape(n->in[1]), y = n->shape[0];
+    bool up = one(a->up[0]) == 2, pool = one(a->pool[0]) == 2;
+    if (n->dtype[0] != GEN_F32 || one(a->groups) != 1 || x.dim[3] % 16 || w.dim[0] % 16 ||
+        (up && pool))
+        return false;
+    for (int i = 0; i < 2; i++) {
+        int64_t lo = a->pad_lo[i], hi = a->pad_hi[i];
+        bool pad = up ? lo == 1 && hi == 1 : lo <= 2 && hi <= 2;
+        if (w.dim[2 + i] != 3 || one(a->stride[i]) != 1 || one(a->dilation[i]) != 1 ||
+            one(a->up[i]) != (up ? 2 : 1) || one(a->pool[i]) != (pool ? 2 : 1) || !pad)
+            return false;
+    }
+    if (gen_shape_count(x) / x.dim[3] > INT32_MAX / 2 ||
+        gen_shape_count(y) / y.dim[3] > INT32_MAX / 2)
+        return false; /* tiles are counted in int */
+    state s = { .isa = kernels_of(b) };
+    set_shape(&s, n);
+    return form_time(&s.o) < direct_time(&s.o);
+}
+
 /* ---- prepare -------------------------------------------------------------------------------- */
 
 typedef struct weights_job {
@@ -285,26 +325,6 @@ static gen_status fill_weights(void *ctx, void *to)
     gen_pool_run(j->p->backend->pool, ceil_div(o->c, WEIGHTS_CHANNELS) * gen_wino_panels(o),
                  weights_piece, j);
     return GEN_OK;
-}
-
-static void set_shape(state *s, const gen_node *n)
-{
-    const gen_conv_attr *a = n->attr;
-    gen_wino *o = &s->o;
-    gen_shape x = gen_node_shape(n->in[0]), y = n->shape[0];
-    o->lanes = s->isa->lanes;
-    o->n = (int)x.dim[0];
-    o->h = (int)x.dim[1], o->w = (int)x.dim[2], o->c = (int)x.dim[3];
-    o->oh = (int)y.dim[1], o->ow = (int)y.dim[2], o->k = (int)y.dim[3];
-    o->pad_y = (int)a->pad_lo[0], o->pad_x = (int)a->pad_lo[1];
-    o->act = (int)a->act;
-    o->slope = (float)a->slope;
-    o->split = ceil_div(ceil_div(o->c, ceil_div(o->c, MAX_SPLIT)), o->lanes) * o->lanes;
-    o->stream = (int64_t)sizeof(float) * gen_shape_count(y) > PAST_BYTES;
-    s->has_residual = a->has_residual;
-    s->residual = 2 + (int)a->has_bias;
-    choose_form(o, one(a->up[0]) == 2, one(a->pool[0]) == 2);
-    choose_cut(s);
 }
 
 static gen_status prepare(gen_prepare *p)
