@@ -16,6 +16,8 @@
 static gen_node *cell(gen_net *net, gen_node *x, gen_node *h, const gen_layer_attr *attr)
 {
     gen_graph *g = net->g;
+    if (gen_graph_failed(g))
+        return NULL;
     gen_shape shape = gen_node_shape(h);
     int last = shape.rank - 1;
     int64_t channels = shape.dim[last];
