@@ -302,6 +302,8 @@ static const transpose_case transpose_cases[] = {
     { "1x1", { 4, { 2, 9, 11, 20 } }, 24, { 1, 1 }, { .groups = 1 } },
     { "4x4 stride 2", { 4, { 2, 10, 12, 20 } }, 24, { 4, 4 }, { P2(1), .stride = { 2, 2 } } },
     { "3x3 stride 2, odd", { 4, { 2, 9, 8, 20 } }, 24, { 3, 3 }, { P2(1), .stride = { 2, 2 } } },
+    { "narrower than its padding", { 4, { 3, 9, 1, 32 } }, 32, { 3, 3 },
+      { .stride = { 3, 3 }, .pad_lo = { 1, 2 } } },
     { "1x1 stride 3", { 4, { 2, 9, 8, 5 } }, 6, { 1, 1 }, { .stride = { 3, 3 } } },
     { "1x1, padded, stride 2", { 4, { 2, 9, 8, 5 } }, 6, { 1, 1 }, { P2(1), .stride = { 2, 2 } } },
     { "1x1, padded", { 4, { 2, 9, 8, 5 } }, 6, { 1, 1 }, { P2(1) } },

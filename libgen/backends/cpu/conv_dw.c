@@ -239,6 +239,8 @@ static void sum_share(void *ctx, int piece, int thread)
         .y = (void *)(uintptr_t)(r->dy + (h->n0 * at(s, s->d.y, 0) + h->y0) * y_row * size),
         .scratch = r->scratch + s->scratch * (uint64_t)lane,
     };
+    if (s->dtype == GEN_BF16) /* oneDNN 2.6 multiplies what it finds there by itself */
+        memset(o.scratch, 0, s->scratch);
     note(r, gen_dnnl_run(s->unit[h->unit], lane, &o));
 }
 
