@@ -48,6 +48,11 @@ static void step_back(struct reverse *r, gen_node *n)
         send(r, n->in[0], (int)((const gen_output_attr *)n->attr)->index, dy[0]);
         return;
     }
+    bool through = false;
+    for (int i = 0; i < n->n_in; i++)
+        through |= r->needs[n->in[i]->id];
+    if (!through) /* a wrt itself: nothing behind it is asked for */
+        return;
     if (n->is_gradient) {
         gen_graph_fail(r->g, "gradient", "of a gradient (%s '%s'): second order is not supported",
                        n->op->name, n->name);

@@ -106,6 +106,23 @@ static void gradients_stop(void **state)
     gen_graph_free(&m.g);
 }
 
+/* With respect to a node that has no gradient of its own, or is one: nothing behind it is asked. */
+static void gradients_of_what_has_none(void **state)
+{
+    struct made m = make();
+    gen_node *d[1], *e[1];
+    (void)state;
+    gen_node *above = gen_tanh(m.g, m.x);
+    gen_grad(m.g, gen_square(m.g, above), NULL, &m.x, 1, d);
+    assert_non_null(d[0]);
+    gen_grad(m.g, gen_square(m.g, d[0]), NULL, d, 1, e);
+    assert_int_equal(gen_graph_status(m.g), GEN_OK);
+    assert_non_null(e[0]);
+    gen_grad(m.g, gen_square(m.g, d[0]), NULL, &m.x, 1, e);
+    assert_int_equal(gen_graph_status(m.g), GEN_EINVAL); /* second order */
+    gen_graph_free(&m.g);
+}
+
 /* x * stop(x): only one of the two factors has a gradient. */
 static void stops_one_way_only(void **state)
 {
@@ -144,7 +161,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences),          cmocka_unit_test(nothing_to_do),
-        cmocka_unit_test(gradients_stop),     cmocka_unit_test(stops_one_way_only),
+        cmocka_unit_test(gradients_stop),
+        cmocka_unit_test(gradients_of_what_has_none),     cmocka_unit_test(stops_one_way_only),
         cmocka_unit_test(movers_have_movers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
