@@ -22,17 +22,26 @@ void gen_backend_close(gen_backend **b)
     *b = NULL;
 }
 
-const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n, const bool *is_const)
+const gen_kernel *gen_backend_choose_after(const gen_backend *b, const gen_node *n,
+                                           const bool *is_const, const gen_kernel *after)
 {
+    bool behind = !after;
     if (n->op->flags & (GEN_OP_SOURCE | GEN_OP_VIEW))
         return NULL;
     for (const gen_kernel *const *k = b->kernels; *k; k++) {
-        if ((*k)->op && (*k)->op != n->op)
+        if (!behind || ((*k)->op && (*k)->op != n->op)) {
+            behind |= *k == after;
             continue;
+        }
         if (b->fast_math_off && strncmp((*k)->name, "reference", 9) != 0)
             continue;
         if (!(*k)->accepts || (*k)->accepts(n, b, is_const))
             return *k;
     }
     return NULL;
+}
+
+const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n, const bool *is_const)
+{
+    return gen_backend_choose_after(b, n, is_const, NULL);
 }

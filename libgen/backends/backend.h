@@ -81,5 +81,8 @@ GEN_API void gen_backend_close(gen_backend **b);
 /* The first kernel that accepts n, or NULL. */
 GEN_API const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n,
                                              const bool *is_const);
+/* The same among the kernels behind `after` (NULL: among all). */
+GEN_API const gen_kernel *gen_backend_choose_after(const gen_backend *b, const gen_node *n,
+                                                   const bool *is_const, const gen_kernel *after);
 
 #endif

@@ -97,7 +97,7 @@ static gen_status compute(struct gen_plan *p, gen_node *n, int pick, void **out,
     for (int i = 0; i < n->n_out; i++)
         GEN_TRY(gen_alloc_raw(&s->out[i], (uint64_t)gen_shape_count(n->shape[i]),
                               gen_dtype_size(n->dtype[i]), "constant"));
-    k = gen_backend_choose(p->backend, n, s->variable);
+    k = gen_plan_choose(p->backend, &p->options, n, s->variable);
     if (!k)
         return gen_fail(GEN_EUNSUPPORTED, "op '%s' has no kernel on %s", n->op->name,
                         p->backend->name);

@@ -151,7 +151,7 @@ static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *
         is_const[i] = p->constant[n->in[i]->id];
     if (gen_is_outer_concat(n))
         return GEN_OK; /* a run of memory for each part: copies, or nothing */
-    const gen_kernel *k = gen_backend_choose(p->backend, n, is_const);
+    const gen_kernel *k = gen_plan_choose(p->backend, &p->options, n, is_const);
     if (!k)
         return gen_fail(GEN_EUNSUPPORTED, "op '%s' (%s) has no kernel on %s", n->op->name, n->name,
                         p->backend->name);

@@ -92,6 +92,15 @@ bool gen_rewrite_constant(gen_rewrite *r, const gen_node *n)
     return r->constant[n->id];
 }
 
+const gen_kernel *gen_plan_choose(const gen_backend *b, const gen_plan_options *o,
+                                  const gen_node *n, const bool *is_const)
+{
+    const gen_kernel *k = gen_backend_choose(b, n, is_const);
+    while (k && (o->rules_off & GEN_RULE_WINOGRAD) && !strncmp(k->name, "winograd", 8))
+        k = gen_backend_choose_after(b, n, is_const, k);
+    return k;
+}
+
 bool gen_rewrite_acceptable(gen_rewrite *r, gen_node *n)
 {
     bool is_const[64];
@@ -99,7 +108,7 @@ bool gen_rewrite_acceptable(gen_rewrite *r, gen_node *n)
         return false;
     for (int i = 0; i < n->n_in; i++)
         is_const[i] = gen_rewrite_constant(r, n->in[i]);
-    const gen_kernel *k = gen_backend_choose(r->backend, n, is_const);
+    const gen_kernel *k = gen_plan_choose(r->backend, r->options, n, is_const);
     return k && strcmp(k->name, "reference");
 }
 

@@ -43,6 +43,10 @@ struct gen_rewrite {
 /* True when n, a node of r->to, has one value for the life of the plan. */
 bool gen_rewrite_constant(gen_rewrite *r, const gen_node *n);
 
+/* The kernel that runs n: the backend's choice among those that the options leave on. */
+const gen_kernel *gen_plan_choose(const gen_backend *b, const gen_plan_options *o,
+                                  const gen_node *n, const bool *is_const);
+
 /* True when a kernel other than the reference takes n (a node of r->to). */
 bool gen_rewrite_acceptable(gen_rewrite *r, gen_node *n);
 

@@ -276,6 +276,32 @@ static void constants_are_values(void **state)
     gen_graph_free(&g);
 }
 
+static int winograd_steps(unsigned rules_off)
+{
+    gen_graph *g;
+    gen_plan *p;
+    int n = 0;
+    assert_int_equal(gen_graph_create(&g), GEN_OK);
+    gen_node *y = net_upsample(g);
+    gen_params *params = fill_params(g);
+    gen_plan_options o = { .rules_off = rules_off };
+    assert_int_equal(gen_plan_create(&p, g, &y, 1, params, backend, &o), GEN_OK);
+    for (int s = 0; s < p->n_steps; s++)
+        n += p->step[s].kernel && strstr(p->step[s].kernel->name, "winograd") != NULL;
+    gen_plan_free(&p);
+    gen_params_free(&params);
+    gen_graph_free(&g);
+    return n;
+}
+
+static void winograd_can_be_off(void **state)
+{
+    (void)state;
+    if (backend->isa >= GEN_ISA_AVX2)
+        assert_int_equal(winograd_steps(0), 1);
+    assert_int_equal(winograd_steps(GEN_RULE_WINOGRAD), 0);
+}
+
 static void rules_shrink(void **state)
 {
     (void)state;
@@ -506,6 +532,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_keep_results),
         cmocka_unit_test(constants_are_values),
+        cmocka_unit_test(winograd_can_be_off),
         cmocka_unit_test(rules_shrink),
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(same_bytes_at_any_thread_count),
