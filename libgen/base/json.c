@@ -48,8 +48,7 @@ static bool take(scanner *s, char c)
     return true;
 }
 
-/* Length of the UTF-8 sequence at p, 0 when it is not one (RFC 3629). */
-static int utf8_length(const unsigned char *p, const unsigned char *end)
+int gen_utf8_length(const unsigned char *p, const unsigned char *end)
 {
     int n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : (*p & 0xf0) == 0xe0 ? 3
           : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
@@ -111,7 +110,7 @@ static gen_status scan_string(scanner *s)
             GEN_TRY(scan_escape(s));
             continue;
         }
-        int n = utf8_length(s->at, s->end);
+        int n = gen_utf8_length(s->at, s->end);
         if (!n)
             return bad(s, "a string is not UTF-8");
         s->at += n;

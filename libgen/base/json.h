@@ -27,6 +27,9 @@ typedef enum gen_json_kind {
 #define GEN_JSON_MAX_DEPTH 64
 #define GEN_JSON_MAX_VALUES 2000000
 
+/* Length of the UTF-8 sequence at p, which ends before `end`; 0 when it is none (RFC 3629). */
+GEN_API int gen_utf8_length(const unsigned char *p, const unsigned char *end);
+
 /* Parses `size` bytes (no 0 needed behind them); larger than `limit` is refused. EDATA: line,
  * column and what was found. Free with gen_json_free. */
 GEN_API gen_status gen_json_parse(gen_json **out, const char *text, uint64_t size, uint64_t limit);

@@ -21,17 +21,27 @@ static void put(gen_json_writer *w, const char *s, size_t n)
     w->text[w->size] = 0;
 }
 
+/* Bytes that are not UTF-8, from files in other encodings, become U+FFFD: JSON can hold no others.
+ */
 static void put_quoted(gen_json_writer *w, const char *s)
 {
+    const unsigned char *end = (const unsigned char *)s + strlen(s);
     put(w, "\"", 1);
     for (const char *run = s;; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c >= 0x20 && c != '"' && c != '\\')
+        int n = c < 0x80 ? 1 : gen_utf8_length((const unsigned char *)s, end);
+        if (c >= 0x20 && c != '"' && c != '\\' && n > 0) {
+            s += n - 1;
             continue;
+        }
         put(w, run, (size_t)(s - run));
         run = s + 1;
         if (!c)
             break;
+        if (n == 0) {
+            put(w, "\xef\xbf\xbd", 3);
+            continue;
+        }
         char escape[8] = { '\\', (char)c, 0 };
         if (c == '\n')
             escape[1] = 'n';
