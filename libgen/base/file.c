@@ -3,6 +3,7 @@
  * Files read whole, and outputs that are whole or absent. The temporaries now open stand in a fixed
  * table that a signal handler can walk; an entry is taken and given back with atomic operations.
  */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "libgen/base/file.h"
 
 #include <errno.h>
@@ -110,14 +111,17 @@ done:
 static gen_status check_target(const char *path, bool force)
 {
     struct stat st;
-    if (stat(path, &st))
+    bool dangling = stat(path, &st) != 0;
+    if (dangling && lstat(path, &st) != 0)
         return GEN_OK;
+    if (dangling)
+        return gen_fail(GEN_EINVAL, "%s: is a link to nothing, expected a file name", path);
     if (S_ISDIR(st.st_mode))
         return gen_fail(GEN_EINVAL, "%s: is a folder, expected a file name", path);
+    if (!S_ISREG(st.st_mode)) /* no name but a regular file's can be replaced by a whole file */
+        return gen_fail(GEN_EINVAL, "%s: is not a regular file", path);
     if (!force)
         return gen_fail(GEN_EEXIST, "%s: exists (--force overwrites)", path);
-    if (!S_ISREG(st.st_mode))
-        return gen_fail(GEN_EINVAL, "%s: is not a regular file", path);
     return GEN_OK;
 }
 
@@ -136,6 +140,9 @@ gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_
     if (!*path)
         return gen_fail(GEN_EINVAL, "the name of the output is empty");
     GEN_TRY(check_target(path, force));
+    struct stat st;
+    char *behind = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+    path = behind ? behind : path; /* a link stays a link; what it points to is replaced */
     int folder = folder_length(path);
     const char *dot = strrchr(path + folder, '.');
     const char *suffix = dot && dot != path + folder ? dot : ""; /* some libraries look at it */
@@ -161,6 +168,7 @@ gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_
         fd = -1;
     }
 done:
+    free(behind);
     if (fd >= 0)
         close(fd);
     if (status != GEN_OK)
