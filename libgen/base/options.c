@@ -95,7 +95,7 @@ gen_status gen_parse_int(const char *text, const char *what, int64_t min, int64_
         return gen_fail(GEN_EINVAL, "%s: '%s' is not an integer", what, text);
     bool any = min == 0 && max == 0;
     if (errno == ERANGE || (!any && (v < min || v > max))) {
-        if (max == INT64_MAX)
+        if (max == INT64_MAX && errno != ERANGE)
             return gen_fail(GEN_EINVAL, "%s: %s is out of range, expected at least %" PRId64, what,
                             text, min);
         return gen_fail(GEN_EINVAL, "%s: %s is out of range, expected %" PRId64 " to %" PRId64,

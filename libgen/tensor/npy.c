@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
@@ -118,6 +119,11 @@ gen_status gen_npy_read(gen_tensor *out, const char *path, uint64_t max_bytes)
     unsigned char *narrow = NULL;
     int raw = 0;
     *out = t;
+    struct stat st;
+    if (stat(path, &st))
+        return gen_fail(GEN_EDATA, "'%s': %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) /* a FIFO would make us wait for ever */
+        return gen_fail(GEN_EDATA, "'%s' is not a regular file, expected a .npy file", path);
     FILE *f = fopen(path, "rb");
     if (!f)
         return gen_fail(GEN_EDATA, "'%s': %s", path, strerror(errno));
