@@ -64,15 +64,26 @@ static gen_status same_grid(const series *s, const gen_radar_file *f)
     return GEN_OK;
 }
 
+/* Of the first file only: the others have the same grid. */
+static void warn(const gen_radar_file *f)
+{
+    if (f->numbered)
+        gen_log(GEN_LOG_WARN, "'%s' has no coordinates: cells are numbered", f->path);
+    if (!f->grid.mapping_name && !f->grid.proj4)
+        gen_log(GEN_LOG_WARN, "'%s' has no projection: the output will carry none", f->path);
+}
+
 static gen_status add_file(series *s, int index)
 {
     gen_status status;
     gen_radar_file *f = NULL;
     GEN_GOTO(gen_radar_file_open(&f, s->paths[index], s->own_process));
-    if (index == 0)
+    if (index == 0) {
         GEN_GOTO(gen_radar_grid_copy(&s->grid, &f->grid));
-    else
+        warn(f);
+    } else {
         GEN_GOTO(same_grid(s, f));
+    }
     GEN_GOTO(GEN_GROW(&s->entries, &s->capacity, s->n + f->frames));
     for (int64_t i = 0; i < f->frames; i++)
         s->entries[s->n++] = (entry){ f->time[i], index, (int)i };
@@ -122,6 +133,11 @@ static gen_status choose(const series *s, const gen_radar_read_options *o, int64
         (*first)++;
     while (limited && *last >= 0 && s->entries[*last].time > o->last)
         (*last)--;
+    if (*first > *last && o->first == INT64_MIN)
+        return gen_fail(GEN_EDATA, "no frame until %s: '%s' holds %s to %s",
+                        gen_time_text(o->last, b), s->paths[0],
+                        gen_time_text(s->entries[0].time, c),
+                        gen_time_text(s->entries[s->n - 1].time, d));
     if (*first > *last)
         return gen_fail(GEN_EDATA, "no frame from %s to %s: '%s' holds %s to %s",
                         gen_time_text(o->first, a), gen_time_text(o->last, b), s->paths[0],

@@ -192,7 +192,7 @@ static void context_is_chosen_by_time(void **state)
     assert_int_equal(r->time[1], T0 + 600);
     gen_radar_free(&r);
     o.last = T0 - 1;
-    expect_sentence(gen_radar_read(&r, &path, 1, &o), GEN_EDATA, "no frame from");
+    expect_sentence(gen_radar_read(&r, &path, 1, &o), GEN_EDATA, "no frame until");
     o = (gen_radar_read_options){ .max_bytes = 1000 };
     expect_sentence(gen_radar_read(&r, &path, 1, &o), GEN_ENOMEM, "the limit is");
 }
@@ -259,6 +259,12 @@ typedef struct odd_file {
     double time1;           /* second of two times */
     bool south_first, no_time, no_axes;
     const float *rain; /* [2,2,3] */
+    const char *limit;  /* attribute with the numbers limits[0..n_limits-1] */
+    double limits[2];
+    int n_limits;
+    bool wrap;         /* _Unsigned */
+    const char *proj4; /* by a grid mapping */
+    size_t time_chunk;
 } odd_file;
 
 static const char *write_odd(const odd_file *o)
@@ -267,11 +273,13 @@ static const char *write_odd(const odd_file *o)
     const char *path = in_folder("odd.nc");
     int nc, dims[3], v, time = 0, x = 0, y = 0;
     assert_int_equal(nc_create(path, NC_NETCDF4 | NC_CLOBBER, &nc), 0);
-    nc_def_dim(nc, "time", 2, &dims[0]);
+    nc_def_dim(nc, "time", o->time_chunk ? NC_UNLIMITED : 2, &dims[0]);
     nc_def_dim(nc, "y", 2, &dims[1]);
     nc_def_dim(nc, "x", 3, &dims[2]);
     if (!o->no_time) {
         nc_def_var(nc, "time", NC_DOUBLE, 1, &dims[0], &time);
+        if (o->time_chunk)
+            nc_def_var_chunking(nc, time, NC_CHUNKED, &o->time_chunk);
         const char *units = o->time_units ? o->time_units : "minutes since 2018-08-24 18:00";
         nc_put_att_text(nc, time, "units", strlen(units), units);
         if (o->calendar)
@@ -286,16 +294,28 @@ static const char *write_odd(const odd_file *o)
     nc_put_att_text(nc, v, "units", strlen(units), units);
     if (o->scale_text)
         nc_put_att_text(nc, v, "scale_factor", strlen(o->scale_text), o->scale_text);
+    if (o->limit)
+        nc_put_att_double(nc, v, o->limit, o->type ? o->type : NC_FLOAT, (size_t)o->n_limits,
+                          o->limits);
+    if (o->wrap)
+        nc_put_att_text(nc, v, "_Unsigned", 4, "true");
+    if (o->proj4) {
+        int crs;
+        nc_def_var(nc, "crs", NC_INT, 0, NULL, &crs);
+        nc_put_att_text(nc, crs, "proj4", strlen(o->proj4), o->proj4);
+        nc_put_att_text(nc, v, "grid_mapping", 3, "crs");
+    }
     nc_enddef(nc);
     const double times[2] = { 0, o->time1 != 0 ? o->time1 : 5 };
-    if (!o->no_time)
+    if (!o->no_time && !o->time_chunk) /* a chunk of gigabytes is declared, not written */
         nc_put_var_double(nc, time, times);
     if (!o->no_axes) {
         nc_put_var_double(nc, y, o->south_first ? (double[]){ 1, 2 } : (double[]){ 2, 1 });
         nc_put_var_double(nc, x, (double[]){ 5, 6, 7 });
     }
+    static const size_t start[3] = { 0 }, count[3] = { 2, 2, 3 }; /* time may be unlimited */
     if (o->type != NC_CHAR)
-        nc_put_var_float(nc, v, o->rain ? o->rain : preset);
+        nc_put_vara_float(nc, v, start, count, o->rain ? o->rain : preset);
     assert_int_equal(nc_close(nc), 0);
     return path;
 }
@@ -323,6 +343,65 @@ static void foreign_files_are_understood(void **state)
     gen_radar_free(&r);
 }
 
+static void count_message(void *cookie, gen_log_level level, const char *message)
+{
+    (void)level;
+    (void)message;
+    ++*(int *)cookie;
+}
+
+/* What lacks is said once for all files, which have one grid. */
+static void warnings_are_said_once(void **state)
+{
+    (void)state;
+    int n = 0;
+    const char *paths[2] = { NULL, in_folder("odd2.nc") };
+    write_odd(&(odd_file){ .no_axes = true, .time_units = "minutes since 2018-08-24 18:10" });
+    assert_int_equal(rename(in_folder("odd.nc"), paths[1]), 0);
+    paths[0] = write_odd(&(odd_file){ .no_axes = true });
+    gen_log_set(count_message, &n, GEN_LOG_WARN);
+    assert_int_equal(read_status(2, paths, NULL), GEN_OK);
+    gen_log_set(NULL, NULL, GEN_LOG_WARN);
+    assert_int_equal(n, 2); /* no coordinates, no projection */
+}
+
+static void bytes_hold_unsigned_values(void **state)
+{
+    (void)state;
+    const float packed[12] = { -56, -1, 1, -2, 1, 1, 1, 1, 1, 1, 1, 1 }; /* 200, 255, 1, 254 */
+    const char *path = write_odd(&(odd_file){ .type = NC_BYTE,
+                                              .rain = packed,
+                                              .wrap = true,
+                                              .limit = "valid_range",
+                                              .limits = { 0, -2 }, /* to 254 */
+                                              .n_limits = 2 });
+    gen_radar_sequence *r = NULL;
+    assert_int_equal(gen_radar_read(&r, &path, 1, NULL), GEN_OK);
+    assert_true(r->rain[0] == 200 && isnan(r->rain[1]) && r->rain[2] == 1 && r->rain[3] == 254);
+    gen_radar_free(&r);
+}
+
+/* Attributes in Latin-1, as older programs write them, must not stand in the way of a forecast. */
+static void attributes_that_are_not_utf8(void **state)
+{
+    (void)state;
+    const char *path = write_odd(&(odd_file){ .proj4 = "+proj=longlat +title=M\xe9t\xe9o\xff" });
+    gen_radar_sequence *r = NULL;
+    assert_int_equal(gen_radar_read(&r, &path, 1, NULL), GEN_OK);
+    assert_int_equal(gen_radar_write(r, in_folder("again.nc"), 0, NULL, true), GEN_OK);
+    assert_string_equal(r->grid.attributes,
+                        "{\"proj4\":\"+proj=longlat +title=M\xef\xbf\xbdt\xef\xbf\xbdo"
+                        "\xef\xbf\xbd\"}");
+    gen_radar_free(&r);
+}
+
+static void chunks_are_checked_first(void **state)
+{
+    (void)state;
+    expect_sentence(read_one(write_odd(&(odd_file){ .time_chunk = 400000000 })), GEN_EDATA,
+                    "time has chunks of more than 1 GB");
+}
+
 static void broken_attributes_are_named(void **state)
 {
     (void)state;
@@ -341,6 +420,11 @@ static void broken_attributes_are_named(void **state)
         { { .scale_text = "0.1" }, "'precip:scale_factor' is text, expected a number" },
         { { .time1 = NAN }, "time[1] is nan" },
         { { .time1 = 1e300 }, "time[1] is 1e+300" },
+        { { .limit = "valid_min", .limits = { NAN }, .n_limits = 1 },
+          "'valid_min' begins with nan" },
+        { { .limit = "valid_range", .limits = { 3 }, .n_limits = 1 }, "expected two numbers" },
+        { { .limit = "valid_range", .limits = { 9, 0 }, .n_limits = 2 }, "that rise" },
+        { { .limit = "scale_factor", .limits = { NAN }, .n_limits = 1 }, "not finite" },
     };
     for (int i = 0; i < GEN_LEN(cases); i++)
         expect_sentence(read_one(write_odd(&cases[i].file)), GEN_EDATA, cases[i].part);
@@ -599,7 +683,7 @@ static int remove_folder(void **state)
     static const char *const names[] = { "five.nc",  "late.nc",  "early.nc",  "gap.nc",
                                          "odd.nc",   "first.nc", "second.nc", "huge.nc",
                                          "junk.nc",  "whole.nc", "bad.nc",    "forecast.nc",
-                                         "absent.nc" };
+                                         "absent.nc", "odd2.nc",  "again.nc" };
     for (int i = 0; i < GEN_LEN(names); i++)
         remove(in_folder(names[i]));
     return rmdir(folder); /* fails when a temporary was left */
@@ -614,7 +698,11 @@ int main(void)
         cmocka_unit_test(files_are_joined_in_order),
         cmocka_unit_test(grids_must_agree),
         cmocka_unit_test(foreign_files_are_understood),
+        cmocka_unit_test(attributes_that_are_not_utf8),
         cmocka_unit_test(broken_attributes_are_named),
+        cmocka_unit_test(bytes_hold_unsigned_values),
+        cmocka_unit_test(chunks_are_checked_first),
+        cmocka_unit_test(warnings_are_said_once),
         cmocka_unit_test(sizes_are_checked_first),
         cmocka_unit_test(not_our_files),
         cmocka_unit_test(damaged_files_end_in_a_sentence),

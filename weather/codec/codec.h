@@ -23,6 +23,7 @@ typedef struct gen_radar_file {
     int64_t frames;
     int64_t *time; /* [frames] seconds since 1970-01-01 UTC, as the file has them */
     gen_radar_grid grid;
+    bool numbered; /* no coordinates: x and y count cells */
     void *state; /* the reader's own */
 } gen_radar_file;
 

@@ -33,7 +33,7 @@ typedef struct isolated_state {
 
 /* What precedes the arrays: sizes; texts have their length + 1, 0 for NULL. */
 typedef struct grid_header {
-    int64_t frames, height, width, degrees;
+    int64_t frames, height, width, degrees, numbered;
     uint64_t text[3];
 } grid_header;
 
@@ -86,7 +86,7 @@ static bool send_grid(int fd, const gen_radar_file *f)
 {
     const gen_radar_grid *g = &f->grid;
     const char *const text[3] = { g->proj4, g->mapping_name, g->attributes };
-    grid_header h = { f->frames, g->height, g->width, g->degrees, { 0 } };
+    grid_header h = { f->frames, g->height, g->width, g->degrees, f->numbered, { 0 } };
     for (int i = 0; i < 3; i++)
         h.text[i] = text[i] ? strlen(text[i]) + 1 : 0;
     bool fine = send_all(fd, &h, sizeof h) &&
@@ -186,6 +186,7 @@ static gen_status receive_grid(gen_radar_file *f)
     g->height = h.height;
     g->width = h.width;
     g->degrees = h.degrees != 0;
+    f->numbered = h.numbered != 0;
     GEN_TRY(GEN_ALLOC(&f->time, h.frames, "times"));
     GEN_TRY(GEN_ALLOC(&g->y, h.height, "grid: y"));
     GEN_TRY(GEN_ALLOC(&g->x, h.width, "grid: x"));

@@ -127,8 +127,8 @@ static gen_status number_attribute(const gen_radar_file *f, int variable, const 
         return gen_fail(GEN_EDATA, "'%s': attribute '%s:%s' is text, expected a number", f->path,
                         owner, name);
     if (count < 1 || count > (size_t)capacity)
-        return gen_fail(GEN_EDATA, "'%s': attribute '%s:%s' holds %zu numbers, expected 1 to %d",
-                        f->path, owner, name, count, capacity);
+        return gen_fail(GEN_EDATA, "'%s': attribute '%s:%s' holds %zu numbers, expected %s%d",
+                        f->path, owner, name, count, capacity > 1 ? "at most " : "", capacity);
     if (nc_get_att_double(k->nc, variable, name, out) != NC_NOERR)
         return gen_fail(GEN_EDATA, "'%s': cannot read attribute '%s:%s'", f->path, owner, name);
     *n = (int)count;
@@ -237,19 +237,43 @@ static gen_status find_rain(gen_radar_file *f)
     return GEN_OK;
 }
 
+static const char *type_words(nc_type type)
+{
+    return type == NC_CHAR || type == NC_STRING ? "text" : "of a type of its own";
+}
+
+/* A chunk is inflated whole, however few of its cells there are. */
+static gen_status check_chunks(const gen_radar_file *f, int variable, int rank, const char *name)
+{
+    const netcdf_state *k = f->state;
+    size_t chunk[4] = { 0 }, size = 8;
+    int storage = NC_CONTIGUOUS;
+    nc_type type = NC_DOUBLE;
+    if (nc_inq_var_chunking(k->nc, variable, &storage, chunk) != NC_NOERR || storage != NC_CHUNKED)
+        return GEN_OK;
+    nc_inq_vartype(k->nc, variable, &type);
+    nc_inq_type(k->nc, type, NULL, &size);
+    uint64_t n = size;
+    for (int i = 0; i < rank; i++)
+        n = chunk[i] && n <= MAX_CHUNK ? n * (chunk[i] > MAX_CHUNK ? MAX_CHUNK : chunk[i]) : n;
+    if (n > MAX_CHUNK)
+        return gen_fail(GEN_EDATA, "'%s': variable %s has chunks of more than 1 GB", f->path, name);
+    return GEN_OK;
+}
+
 /* Sizes of the rain rate's dimensions, outermost first, all within limits and the file's own size.
  */
 static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
 {
     netcdf_state *k = f->state;
-    size_t size[4] = { 0 }, chunk[4] = { 0 }, type_size = 0;
-    int storage = NC_CONTIGUOUS;
+    size_t size[4] = { 0 }, type_size = 0;
     struct stat info;
     if (nc_inq_vartype(k->nc, k->rain, &k->type) != NC_NOERR ||
         nc_inq_varndims(k->nc, k->rain, &k->rank) != NC_NOERR)
         return gen_fail(GEN_EDATA, "'%s': cannot read variable %s", f->path, name);
     if (k->type == NC_CHAR || k->type >= NC_STRING)
-        return gen_fail(GEN_EDATA, "'%s': variable %s is text, expected numbers", f->path, name);
+        return gen_fail(GEN_EDATA, "'%s': variable %s is %s, expected numbers", f->path, name,
+                        type_words(k->type));
     if (k->rank < 3 || k->rank > 4)
         return gen_fail(GEN_EDATA, "'%s': variable %s has %d dimensions, expected (time,y,x)",
                         f->path, name, k->rank);
@@ -275,14 +299,7 @@ static gen_status check_sizes(gen_radar_file *f, int dims[4], const char *name)
     if (bytes / BEST_RATIO > (uint64_t)info.st_size + SPARE_BYTES / BEST_RATIO)
         return gen_fail(GEN_EDATA, "'%s': variable %s declares %llu bytes, but the file has %llu",
                         f->path, name, (unsigned long long)bytes, (unsigned long long)info.st_size);
-    if (nc_inq_var_chunking(k->nc, k->rain, &storage, chunk) == NC_NOERR && storage == NC_CHUNKED) {
-        uint64_t n = type_size;
-        for (int i = 0; i < k->rank; i++)
-            n = chunk[i] && n <= MAX_CHUNK ? n * (chunk[i] > MAX_CHUNK ? MAX_CHUNK : chunk[i]) : n;
-        if (n > MAX_CHUNK)
-            return gen_fail(GEN_EDATA, "'%s': variable %s has chunks of more than 1 GB", f->path,
-                            name);
-    }
+    GEN_TRY(check_chunks(f, k->rain, k->rank, name));
     f->frames = (int64_t)last[0];
     f->grid.height = (int64_t)last[1];
     f->grid.width = (int64_t)last[2];
@@ -311,6 +328,13 @@ static double default_fill(nc_type type)
     }
 }
 
+static double unwrap(const netcdf_state *k, double v)
+{
+    if (!k->wrap || v >= 0)
+        return v;
+    return v + (k->type == NC_BYTE ? 256 : k->type == NC_SHORT ? 65536 : 4294967296.0);
+}
+
 /* valid_min, valid_max, valid_range: of packed values when they have the packed type. */
 static gen_status valid_limits(gen_radar_file *f)
 {
@@ -320,12 +344,17 @@ static gen_status valid_limits(gen_radar_file *f)
     k->high = k->high_rain = HUGE_VAL;
     for (int i = 0; i < GEN_LEN(names); i++) {
         double value[2];
-        int n = i == 2 ? 2 : 1;
+        int n = i == 2 ? 2 : 1, expected = n;
         nc_type type = NC_NAT;
         GEN_TRY(number_attribute(f, k->rain, names[i], value, &n));
         if (n == 0)
             continue;
         nc_inq_atttype(k->nc, k->rain, names[i], &type);
+        for (int j = 0; j < n && type == k->type; j++)
+            value[j] = unwrap(k, value[j]);
+        if (n != expected || isnan(value[0]) || isnan(value[n - 1]) || value[0] > value[n - 1])
+            return gen_fail(GEN_EDATA, "'%s': attribute '%s' begins with %g, expected %s", f->path,
+                            names[i], value[0], i == 2 ? "two numbers that rise" : "a number");
         double *low = type == k->type ? &k->low : &k->low_rain;
         double *high = type == k->type ? &k->high : &k->high_rain;
         if (i != 1)
@@ -344,8 +373,8 @@ static gen_status packing(gen_radar_file *f, const char *name)
     GEN_TRY(rain_factor(f, k->rain, &factor));
     if (factor == 0) {
         GEN_TRY(text_attribute(f, k->rain, "units", &text));
-        gen_fail(GEN_EDATA, "'%s': attribute '%s:units' is '%.40s', expected mm h-1", f->path, name,
-                 text ? text : "");
+        gen_fail(GEN_EDATA, "'%s': attribute '%s:units' is %s%.40s%s, expected mm h-1", f->path,
+                 name, text ? "'" : "", text ? text : "missing", text ? "'" : "");
         gen_free(text);
         return GEN_EDATA;
     }
@@ -363,11 +392,11 @@ static gen_status packing(gen_radar_file *f, const char *name)
     n = 3;
     GEN_TRY(number_attribute(f, k->rain, "missing_value", k->fill + 1, &n));
     k->n_fill += n;
-    GEN_TRY(valid_limits(f));
     GEN_TRY(text_attribute(f, k->rain, "_Unsigned", &text));
-    k->wrap = text && strcmp(text, "true") == 0;
+    k->wrap = text && strcmp(text, "true") == 0 &&
+              (k->type == NC_BYTE || k->type == NC_SHORT || k->type == NC_INT);
     gen_free(text);
-    return GEN_OK;
+    return valid_limits(f);
 }
 
 /* ---- coordinates ------------------------------------------------------------------------- */
@@ -390,7 +419,9 @@ static gen_status coordinate(gen_radar_file *f, int dim, int64_t n, double *out,
         nc_inq_vardimid(k->nc, *variable, &own) != NC_NOERR || own != dim)
         return gen_fail(GEN_EDATA, "'%s': variable '%s' is not %s(%s)", f->path, name, name, name);
     if (type == NC_CHAR || type >= NC_STRING)
-        return gen_fail(GEN_EDATA, "'%s': variable '%s' is text, expected numbers", f->path, name);
+        return gen_fail(GEN_EDATA, "'%s': variable '%s' is %s, expected numbers", f->path, name,
+                        type_words(type));
+    GEN_TRY(check_chunks(f, *variable, 1, name));
     int code = nc_get_var_double(k->nc, *variable, out);
     if (code != NC_NOERR && code != NC_ERANGE)
         return broken(f, code, name);
@@ -513,7 +544,7 @@ static gen_status read_axes(gen_radar_file *f, int y_dim, int x_dim)
     GEN_TRY(coordinate(f, y_dim, g->height, g->y, &vy));
     GEN_TRY(coordinate(f, x_dim, g->width, g->x, &vx));
     if (vx < 0 || vy < 0) {
-        gen_log(GEN_LOG_WARN, "'%s' has no coordinates: cells are numbered", f->path);
+        f->numbered = true;
         for (int64_t i = 0; i < g->width; i++)
             g->x[i] = (double)i;
         for (int64_t i = 0; i < g->height; i++)
@@ -552,8 +583,6 @@ static gen_status read_projection(gen_radar_file *f)
     }
     if (!g->proj4)
         GEN_TRY(text_attribute(f, NC_GLOBAL, "proj4", &g->proj4));
-    if (!g->mapping_name && !g->proj4)
-        gen_log(GEN_LOG_WARN, "'%s' has no projection: the output will carry none", f->path);
     return GEN_OK;
 }
 
@@ -574,6 +603,8 @@ static gen_status open_locked(gen_radar_file *f)
     int dims[4];
     if (strstr(f->path, "://")) /* netCDF would take it for an address and go to the network */
         return gen_fail(GEN_EDATA, "'%s': a file name must not hold '://'", f->path);
+    if (strchr(f->path, '\\')) /* netCDF would take it for a '/' and open another file */
+        return gen_fail(GEN_EDATA, "'%s': a file name must not hold a backslash", f->path);
     int code = nc_open(f->path, NC_NOWRITE, &k->nc);
     if (code != NC_NOERR) {
         k->nc = -1;
@@ -607,10 +638,9 @@ static float unpack(const netcdf_state *k, double v)
     for (int i = 0; i < k->n_fill; i++)
         if (v == k->fill[i])
             return NAN;
+    v = unwrap(k, v);
     if (!(v >= k->low && v <= k->high))
         return NAN;
-    if (k->wrap && v < 0)
-        v += k->type == NC_BYTE ? 256 : k->type == NC_SHORT ? 65536 : 4294967296.0;
     v = v * k->scale + k->offset;
     return v >= 0 && v >= k->low_rain && v <= k->high_rain && v <= 1e9 ? (float)v : NAN;
 }
