@@ -166,8 +166,8 @@ static gen_status take_letters(parser *p, const char *word)
         void *base;
         const gen_option *o = find(p, NULL, *word, &base);
         if (!o)
-            return gen_fail(GEN_EINVAL, "unknown option '-%c' (gen %s --help lists them)", *word,
-                            p->c->name);
+            return gen_fail(GEN_EINVAL, "unknown option '-%.*s' (gen %s --help lists them)",
+                            *word & 0x80 ? 20 : 1, word, p->c->name);
         if (o->type == GEN_OPT_FLAG) {
             GEN_TRY(set(p, o, base, "1"));
             continue;

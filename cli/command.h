@@ -20,7 +20,7 @@
 /* Options that mean the same in every verb; a command names those it takes. -q and -v always. */
 enum {
     GEN_TAKES_MODEL = 1 << 0,     /* -m, --model FILE */
-    GEN_TAKES_OUTPUT = 1 << 1,    /* -o, --output FILE ('-' = stdout); --force */
+    GEN_TAKES_OUTPUT = 1 << 1,    /* -o, --output FILE ('-' is refused by main.c); --force */
     GEN_TAKES_COMPUTE = 1 << 2,   /* -t, --threads; --device; --precision; --memory-budget */
     GEN_TAKES_SEED = 1 << 3,      /* --seed */
     GEN_TAKES_SAMPLES = 1 << 4,   /* -n, --num-samples; --members is the same */

@@ -4,6 +4,7 @@
  * of what the verbs do. `gen-nowcast` and the like are links to it that name the verb.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -151,6 +152,9 @@ static gen_status run_command(const gen_command *c, char *const *words, int n, g
         return GEN_OK;
     }
     gen_terminal_log(r->common.quiet, r->common.verbose);
+    if (r->common.output && !strcmp(r->common.output, "-"))
+        return gen_fail(GEN_EINVAL, "%s: -o - : it writes a file, not stdout (./- is a file)",
+                        c->name);
     GEN_TRY(gen_networks_register());
     r->progress = gen_terminal_progress(r->common.quiet);
     gen_status status = c->run(r);
@@ -180,7 +184,9 @@ static gen_status start(int n, char *const *words, gen_run *r)
                         words[0]);
     int used;
     gen_status status;
-    const gen_command *c = find_command(words, n, &used, &status);
+    char *const group[] = { words[0], "--help" }; /* `gen help model` is `gen model --help` */
+    bool one = help && n == 1;
+    const gen_command *c = find_command(one ? group : words, one ? 2 : n, &used, &status);
     if (!c)
         return status;
     if (help) {
@@ -190,8 +196,18 @@ static gen_status start(int n, char *const *words, gen_run *r)
     return run_command(c, words + used, n - used, r);
 }
 
+/* Where a caller closed one of the first three files, the next file opened would take its number:
+ * a warning would then be written into the forecast. The wrong mode keeps its use an error. */
+static void hold_standard_files(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_files();
     gen_run r = { 0 };
     char *command_line = NULL;
     char **words = NULL;

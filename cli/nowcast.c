@@ -70,6 +70,7 @@ typedef struct forecast {
     float *mean;                  /* ensemble mean at the columns, or NULL */
     gen_radar_sequence *observed; /* after the reference time, or NULL */
     int pictures;
+    bool made_folder; /* of the pictures, by us */
 } forecast;
 
 /* ---- the forecast ------------------------------------------------------------------------ */
@@ -113,6 +114,7 @@ static gen_status prepare(forecast *f)
     const gen_common *c = &f->run->common;
     gen_nowcast_options *n = &f->nowcast;
     GEN_TRY(file_list_fill(&f->files, f->run->operands, f->run->n_operands));
+    GEN_TRY(refuse_input(&f->files, c->output));
     GEN_TRY(read_until(&f->s, &f->files, f->o->at, CONTEXT, f->o->fill_gap));
     f->cells = f->s->grid.height * f->s->grid.width;
     f->reference = f->s->time[f->s->frames - 1];
@@ -191,12 +193,19 @@ static void lead_name(const forecast *f, int64_t step, char name[40])
 }
 
 /* Before anything is computed: the folder is there, and no picture is in the way. */
-static gen_status check_pictures(const forecast *f)
+static gen_status check_pictures(forecast *f)
 {
     gen_status status = GEN_OK;
     char *path = NULL, name[40] = "overview.png";
-    if (mkdir(f->o->plot, 0777) != 0 && errno != EEXIST)
+    struct stat info;
+    f->made_folder = mkdir(f->o->plot, 0777) == 0;
+    if (!f->made_folder && errno != EEXIST)
         return gen_fail(GEN_EIO, "cannot make folder '%s': %s", f->o->plot, strerror(errno));
+    if (stat(f->o->plot, &info) != 0 || !S_ISDIR(info.st_mode))
+        return gen_fail(GEN_EINVAL, "--plot '%s': is there and no folder", f->o->plot);
+    if (access(f->o->plot, W_OK | X_OK) != 0)
+        return gen_fail(GEN_EIO, "--plot '%s': cannot write there: %s", f->o->plot,
+                        strerror(errno));
     for (int64_t s = -1; s < f->nowcast.lead_steps && !f->run->common.force; s++) {
         if (s >= 0)
             lead_name(f, s, name);
@@ -409,10 +418,12 @@ static gen_status check_call(const gen_run *r, const settings *o)
 {
     if (!r->common.output)
         return gen_fail(GEN_EINVAL, "nowcast: where to? give -o FILE.nc");
-    if (strcmp(r->common.output, "-") == 0)
-        return gen_fail(GEN_EINVAL, "nowcast: netCDF needs a file that it can seek in, not stdout");
     if (o->method == GEN_NOWCAST_DGMR && !r->common.model)
         return gen_fail(GEN_EMODEL, "nowcast: --method dgmr needs a model, -m FILE");
+    if (o->method != GEN_NOWCAST_DGMR && r->common.model)
+        return gen_fail(GEN_EINVAL,
+                        "nowcast: -m %s: --method %s has no model, expected --method dgmr",
+                        r->common.model, method_names[o->method]);
     if (o->method != GEN_NOWCAST_DGMR && r->common.device && strcmp(r->common.device, "cpu") != 0 &&
         strcmp(r->common.device, "auto") != 0)
         return gen_fail(GEN_EDEVICE, "nowcast: --method %s runs on the CPU, not on '%s'",
@@ -438,6 +449,8 @@ static gen_status run_nowcast(gen_run *r)
     }
     GEN_GOTO(report(&f));
 done:
+    if (status != GEN_OK && f.made_folder)
+        rmdir(f.o->plot); /* only when it is empty */
     forecast_free(&f);
     return status;
 }

@@ -63,12 +63,21 @@ static void print_json(gen_json_writer *w, const gen_radar_sequence *s)
     gen_json_close(w, '}');
 }
 
+/* Text of a file, as a line: a terminal would obey its control characters. */
+static void print_plain(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < 32 || *text == 127 ? '?' : *text);
+    putchar('\n');
+}
+
 static void print_text(const gen_radar_sequence *s)
 {
     const gen_radar_grid *g = &s->grid;
     gen_radar_summary sum = gen_radar_summarise(s);
     char a[32], b[32];
-    printf("files       %s\n", s->source);
+    printf("files       ");
+    print_plain(s->source);
     printf("times       %s to %s, %lld frames", gen_time_text(s->time[0], a),
            gen_time_text(s->time[s->frames - 1], b), (long long)s->frames);
     if (s->step)
@@ -77,7 +86,8 @@ static void print_text(const gen_radar_sequence *s)
     if (g->width > 1)
         printf(" of %g %s", fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1),
                g->degrees ? "degrees" : "m");
-    printf("\nprojection  %s\n", g->proj4 ? g->proj4 : g->mapping_name ? g->mapping_name : "none");
+    printf("\nprojection  ");
+    print_plain(g->proj4 ? g->proj4 : g->mapping_name ? g->mapping_name : "none");
     printf("missing     %.1f %%\n", 100 * sum.missing_share);
     printf("wet         %.1f %% of the measured cells have 0.1 mm/h or more\n",
            100 * sum.wet_share);
@@ -138,6 +148,7 @@ static gen_status run_plot(gen_run *r)
     if (!r->common.output)
         return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png");
     GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
+    GEN_GOTO(refuse_input(&files, r->common.output));
     GEN_GOTO(read_until(&s, &files, o->at, o->frames, o->fill_gap));
     GEN_GOTO(history_text(&made, r));
     int64_t cells = s->grid.height * s->grid.width;
@@ -199,6 +210,7 @@ static gen_status run_simulate(gen_run *r)
     if (!r->common.output)
         return gen_fail(GEN_EINVAL, "radar simulate: where to? give -o FILE.nc");
     o->o.seed = (uint64_t)r->common.seed;
+    o->o.progress = r->progress;
     GEN_TRY(gen_time_parse(o->start, &o->o.start));
     leave_hdf5_at_exit();
     GEN_GOTO(gen_radar_simulate(&s, &o->o));

@@ -61,13 +61,18 @@ int gen_run_canceled(void)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-/* A closed stderr must not hide the exit code of an error. */
+/* One line: messages quote files, and a terminal would obey the control characters in them. A
+ * closed stderr must not hide the exit code of an error. */
 static void say(const char *prefix, const char *message)
 {
+    char line[1100];
+    snprintf(line, sizeof line, "%s", message);
+    for (char *c = line; *c; c++)
+        *c = (unsigned char)*c < 32 || *c == 127 ? '?' : *c;
     struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
     sigaction(SIGPIPE, &ignore, &old);
     gen_terminal_progress_end();
-    fprintf(stderr, "gen: %s%s\n", prefix, message);
+    fprintf(stderr, "gen: %s%s\n", prefix, line);
     fflush(stderr);
     sigaction(SIGPIPE, &old, NULL);
 }

@@ -74,6 +74,17 @@ void file_list_free(file_list *l)
     *l = (file_list){ 0 };
 }
 
+gen_status refuse_input(const file_list *l, const char *output)
+{
+    struct stat out, in;
+    if (stat(output, &out) != 0)
+        return GEN_OK;
+    for (int i = 0; i < l->n; i++)
+        if (stat(l->path[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+            return gen_fail(GEN_EINVAL, "-o '%s': is one of the inputs", output);
+    return GEN_OK;
+}
+
 gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
                       bool fill_gaps)
 {

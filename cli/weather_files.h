@@ -19,6 +19,9 @@ typedef struct file_list {
 gen_status file_list_fill(file_list *l, const char *const *operands, int n);
 void file_list_free(file_list *l);
 
+/* EINVAL where the output is one of the inputs: --force is not meant for observations. */
+gen_status refuse_input(const file_list *l, const char *output);
+
 /* Reads up to `frames` frames (0 = all), the newest at time `at` (text, or NULL: the newest there
  * is). EDATA when no frame has that time. */
 gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,

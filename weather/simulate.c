@@ -246,6 +246,7 @@ gen_status gen_radar_simulate(gen_radar_sequence **out, const gen_simulate_optio
     for (int64_t t = 0; t < s.o.frames; t++) {
         q->time[t] = s.o.start + t * s.o.step;
         make_frame(&s, t, q->rain + t * cells);
+        GEN_GOTO(gen_progress_report(&s.o.progress, "rain", (double)(t + 1), (double)s.o.frames));
     }
     *out = q;
     q = NULL;

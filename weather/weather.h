@@ -83,6 +83,7 @@ typedef struct gen_simulate_options {
     double east, south; /* drift, px per step; both 0 = 3 and 1 */
     double cover;       /* share of rainy cells, about; 0 = 0.25 */
     double range;       /* of the radar in px, beyond it cells are missing; 0 = all seen */
+    gen_progress progress;
 } gen_simulate_options;
 GEN_API gen_status gen_radar_simulate(gen_radar_sequence **out,
                                       const gen_simulate_options *options);
