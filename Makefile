@@ -198,6 +198,7 @@ TESTS := \
     tests/golden/advection.c \
     tests/golden/layers.c \
     tests/golden/ops.c \
+    tests/property/plan.c \
     tests/unit/backend.c \
     tests/unit/advection.c \
     tests/unit/base.c \
