@@ -157,6 +157,9 @@ static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *
                         p->backend->name);
     gen_prepare prepared;
     gen_status s = gen_prepare_kernel(p, k, n, is_const, &prepared);
+    while (s == GEN_EUNSUPPORTED && /* a library may accept more than it can do */
+           (k = gen_backend_choose_after(p->backend, n, is_const, k)))
+        s = gen_prepare_kernel(p, k, n, is_const, &prepared);
     step->kernel = k;
     step->state = prepared.state;
     step->workspace = prepared.workspace;

@@ -13,7 +13,7 @@ gen_status gen_dnnl_check(dnnl_status_t s, const char *what)
 {
     if (s == dnnl_success)
         return GEN_OK;
-    if (s == dnnl_unimplemented)
+    if (s == dnnl_unimplemented || s == dnnl_runtime_error) /* code that it could not generate */
         return gen_fail(GEN_EUNSUPPORTED, "oneDNN has no %s for this shape", what);
     if (s == dnnl_out_of_memory)
         return gen_fail(GEN_ENOMEM, "oneDNN is out of memory in %s", what);
