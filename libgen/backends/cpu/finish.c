@@ -22,9 +22,9 @@ static inline float activate(float v, int64_t act, float slope)
 {
     switch (act) {
     case GEN_ACT_RELU:
-        return v > 0 ? v : 0;
+        return v < 0 ? 0 : v; /* NaN stays NaN */
     case GEN_ACT_LEAKY_RELU:
-        return v > 0 ? v : v * slope;
+        return v < 0 ? v * slope : v;
     case GEN_ACT_SIGMOID:
         return 1.0f / (1.0f + expf(-v));
     case GEN_ACT_TANH:
@@ -34,16 +34,17 @@ static inline float activate(float v, int64_t act, float slope)
     }
 }
 
-/* relu and leaky relu are max(v, v * slope) with slope 0 and slope. */
+/* The same as activate(), for whole runs; relu by a choice, because 0 * -infinity is NaN. */
 static void pixel_f32(const gen_finish *f, const float *from, const float *r, float *y)
 {
     int64_t i = 0;
-    float slope = f->act == GEN_ACT_RELU ? 0 : f->act == GEN_ACT_NONE ? 1 : f->slope;
+    float slope = f->act == GEN_ACT_NONE ? 1 : f->slope;
+    bool relu = f->act == GEN_ACT_RELU;
     if (f->act <= GEN_ACT_LEAKY_RELU)
         for (; i + RUN <= f->count; i += RUN)
             for (int j = 0; j < RUN; j++) {
                 float v = from[i + j] + r[i + j];
-                y[i + j] = v > 0 ? v : v * slope;
+                y[i + j] = v < 0 ? (relu ? 0 : v * slope) : v;
             }
     for (; i < f->count; i++)
         y[i] = activate(from[i] + r[i], f->act, f->slope);
@@ -52,12 +53,13 @@ static void pixel_f32(const gen_finish *f, const float *from, const float *r, fl
 static void pixel_bf16(const gen_finish *f, const float *from, const uint16_t *r, uint16_t *y)
 {
     int64_t i = 0;
-    float slope = f->act == GEN_ACT_RELU ? 0 : f->act == GEN_ACT_NONE ? 1 : f->slope;
+    float slope = f->act == GEN_ACT_NONE ? 1 : f->slope;
+    bool relu = f->act == GEN_ACT_RELU;
     if (f->act <= GEN_ACT_LEAKY_RELU)
         for (; i + RUN <= f->count; i += RUN)
             for (int j = 0; j < RUN; j++) {
                 float v = from[i + j] + gen_bf16_to_f32(r[i + j]);
-                y[i + j] = gen_f32_to_bf16(v > 0 ? v : v * slope);
+                y[i + j] = gen_f32_to_bf16(v < 0 ? (relu ? 0 : v * slope) : v);
             }
     for (; i < f->count; i++)
         y[i] = gen_f32_to_bf16(activate(from[i] + gen_bf16_to_f32(r[i]), f->act, f->slope));
