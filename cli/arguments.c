@@ -296,8 +296,8 @@ static void limits_text(const gen_option *o, char *buf, size_t size)
         snprintf(value, sizeof value, "%s", o->text ? o->text : "");
     else if (o->type == GEN_OPT_CHOICE)
         gen_option_choice(o, (int64_t)o->preset, value);
-    else if (o->type != GEN_OPT_FLAG)
-        gen_real_text(o->preset, value);
+    else if (o->type != GEN_OPT_FLAG && (o->preset >= o->min || o->min == o->max))
+        gen_real_text(o->preset, value); /* a preset below the range means: not given */
     if ((o->type == GEN_OPT_INT || o->type == GEN_OPT_REAL) && (o->min != 0 || o->max != 0)) {
         if (o->max < 1e15)
             snprintf(range, sizeof range, "%s to %s", gen_real_text(o->min, a),

@@ -333,6 +333,7 @@ struct diff_settings {
 
 static const gen_option diff_options[] = {
     { GEN_OPT_REAL, "fail-over", 0, offsetof(struct diff_settings, fail_over), .preset = -1,
+      .min = 0, .max = 1e300,
       .value = "X",
       .help = "exit 8 when a tensor differs by more than X (max|a-b|/max|b|), or is "
               "in one file only" },

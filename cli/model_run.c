@@ -175,6 +175,13 @@ static gen_status read_targets(const struct session *s, const gen_run *r, int *p
         if (port[i] < 0)
             return gen_fail(GEN_EINVAL, "%s has no output '%s'; its first is '%s'",
                             s->model->arch->name, name, n->out[0].name);
+        for (int k = 0; k < i; k++)
+            if (port[k] == port[i] || !strcmp(path[k], path[i]))
+                return gen_fail(GEN_EINVAL, "--output '%s': given twice",
+                                gen_run_text(r, "output", i));
+        if (!strcmp(path[i], "-"))
+            return gen_fail(GEN_EINVAL, "--output '%s': arrays go to a file, not stdout",
+                            gen_run_text(r, "output", i));
         if (!settings->force && access(path[i], F_OK) == 0)
             return gen_fail(GEN_EEXIST, "'%s' is there already (--force replaces it)", path[i]);
     }

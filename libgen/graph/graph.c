@@ -54,7 +54,9 @@ gen_node *gen_graph_fail(gen_graph *g, const char *op, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    poison(g, gen_fail(GEN_EINVAL, "%s '%s': %s", op, g->scope, text));
+    const char *quote = *g->scope ? "'" : ""; /* the outermost scope has no name */
+    poison(g, gen_fail(GEN_EINVAL, "%s%s%s%s%s: %s", op, *quote ? " " : "", quote, g->scope, quote,
+                       text));
     return NULL;
 }
 

@@ -75,8 +75,9 @@ static gen_status parse_header(const char *header, gen_tensor *t, int *raw, cons
             *raw = formats[i].raw;
             return GEN_OK;
         }
-    return gen_fail(GEN_EDATA, "'%s': .npy type is %.5s, expected one of f2 f4 f8 i2 i4 i8 u1 u2",
-                    path, descr ? descr : "missing");
+    int n = !descr ? 7 : *descr == '\'' ? (int)strcspn(descr + 1, "'\n") + 2 : 1;
+    return gen_fail(GEN_EDATA, "'%s': .npy type is %.*s, expected one of f2 f4 f8 i2 i4 i8 u1 u2",
+                    path, n < 40 ? n : 40, descr ? descr : "missing");
 }
 
 static gen_status read_header(FILE *f, gen_tensor *t, int *raw, const char *path)

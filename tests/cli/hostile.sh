@@ -22,6 +22,21 @@ expect 0 "" "$gen" model new --arch dgmr --config width=0.1 -o "$out/m"
 mkfifo "$tmp/pipe.npy"
 expect 3 "not a regular file" timeout 20 "$gen" model run "$out/m" --input frames="$tmp/pipe.npy" \
     --output "$out/y.npy"
+zeros() { # FILE TYPE: an array [1,4,32,32,1]
+    local head="{'descr': '$2', 'fortran_order': False, 'shape': (1, 4, 32, 32, 1), }"
+    printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$head" >"$1"
+    head -c 16384 /dev/zero >>"$1"
+}
+zeros "$tmp/x.npy" '<f4'
+zeros "$tmp/big.npy" '>f4'
+run=("$gen" model run "$out/m" --input frames="$tmp/x.npy")
+expect 3 "type is '>f4', expected" "$gen" model run "$out/m" --input frames="$tmp/big.npy" \
+    --output "$out/y.npy"
+expect 2 "given twice" "${run[@]}" --output "$out/y.npy" --output "$out/y.npy"
+expect 2 "given twice" "${run[@]}" --output rain="$out/y.npy" --output rain="$out/z.npy"
+expect 2 "not stdout" "${run[@]}" --output rain=-
+expect 2 "-1 is out of range" "$gen" model diff "$out/m" "$out/m" --fail-over -1
+expect 3 "dgmr: frames are" "$gen" model bench "$out/m" --shape frames=1x3x32x32x1
 check "no output of that" no_litter "$out" m
 rm "$out/m"
 
