@@ -346,14 +346,15 @@ $(B)/libgen-weather.pc: Makefile FORCE | $(B)/flags
 	    'Requires: libgen' 'Libs: -L$${libdir} -lgen-weather' 'Requires.private: $(WEATHER_PKGS)' > $@
 
 # ---- on a fresh machine ----------------------------------------------------------------------------
-# Both call make again, because pkg-config may have come with deps.
+# Both call make again, because pkg-config may have come with deps; on all processors, unless told.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 1))
 ## demo: installs what is missing, builds, leaves a forecast and its pictures in out/
 demo: deps
-	@+$(MAKE) --no-print-directory run-demo
+	@+$(MAKE) --no-print-directory $(JOBS) run-demo
 
 ## test: installs what is missing, builds, runs every test
 test: deps
-	@+$(MAKE) --no-print-directory run-tests
+	@+$(MAKE) --no-print-directory $(JOBS) run-tests
 
 DEBS := $(CORE_DEBS) $(if $(filter no,$(WITH_WEATHER)),,$(WEATHER_DEBS)) $(TEST_DEBS)
 ## deps: installs missing libraries with apt where it may, else prints the line to run
