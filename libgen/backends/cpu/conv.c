@@ -51,6 +51,7 @@ struct gen_conv_job {
     int *block_of;        /* [units][phases], -1: not used together */
     gen_dnnl_slot **slot; /* [units][phases][oc_parts] */
     uint64_t packed_bytes, fold_bytes, scratch_bytes, stage_bytes;
+    uint64_t bias_bytes; /* end of the stage: the bias, aligned; see sse() */
     const void *packed; /* NULL: weights vary and are packed in run */
     gen_finish_fn *finish;
 };
@@ -454,6 +455,18 @@ void gen_conv_job_free(void *job)
     gen_free(j);
 }
 
+/* Before AVX an operand in memory must be aligned to 16 bytes, and oneDNN's kernels have the bias and
+ * y as such: both are then staged, because ours may lie anywhere inside larger tensors. */
+static bool sse(const gen_backend *b)
+{
+#if defined(__x86_64__)
+    return b->isa == GEN_ISA_BASE;
+#else
+    (void)b;
+    return false;
+#endif
+}
+
 gen_status gen_conv_job_prepare(gen_prepare *p, gen_conv_form *form, const gen_conv_spec *spec)
 {
     gen_status status = GEN_OK;
@@ -466,11 +479,16 @@ gen_status gen_conv_job_prepare(gen_prepare *p, gen_conv_form *form, const gen_c
     j->spec = *spec;
     j->finish = gen_finish_for(p->backend->isa);
     choose_cut(j);
+    if (sse(p->backend)) {
+        j->staged = true;
+        j->bias_bytes = spec->has_bias ? gen_cpu_align((uint64_t)j->form.cout * sizeof(float)) : 0;
+    }
     if (!rows_valid(j))
         j->row_parts = 1;
     j->pieces = j->n_parts * j->row_parts * j->oc_parts;
     j->lanes = gen_cpu_lanes(p->backend, j->pieces);
     GEN_GOTO(make_units(j, gen_cpu_dnnl(p->backend)));
+    j->stage_bytes += j->bias_bytes;
     GEN_GOTO(make_blocks(j));
     if (p->is_const[1])
         GEN_GOTO(pack_constant(p, j));
@@ -570,6 +588,9 @@ static gen_status run_phase(const running *r, int phase, const piece *w)
         .scratch = own,
         .slot = j->slot[(u * f->phases + phase) * j->oc_parts + w->oc_part],
     };
+    if (o.bias && j->bias_bytes && (uintptr_t)o.bias % 16)
+        o.bias = memcpy(own + j->scratch_bytes + j->stage_bytes - j->bias_bytes, o.bias,
+                        (size_t)d->cout * sizeof(float));
     if (d->sum && r->residual != r->y)
         memcpy(y, r->residual + place * size, (size_t)(d->n * d->out[0] * r->y_row));
     if (f->axes == 1 && p->taps[0] == 1 && f->n == 1)
