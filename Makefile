@@ -306,7 +306,7 @@ $(B)/obj/%.o: %.c $(B)/flags | ready $(STAGED)
 define ISA_RULE
 $(B)/obj/%.$(1).o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(KERNEL_FLAGS) $$(ISA_FLAGS_$(1)) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CC) $$(CFLAGS_ALL) $$(PKG_CFLAGS) $$(KERNEL_FLAGS) $$(ISA_FLAGS_$(1)) $$(KERNEL_OPT) -DGEN_KERNEL_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 
@@ -397,20 +397,44 @@ asan:
 ## ubsan: the unit tests under UndefinedBehaviorSanitizer
 ubsan:
 	@$(SAN_MAKE) B=$(B)-ubsan SANITIZE="-fsanitize=undefined -fno-sanitize-recover=all" sanitized-tests
-## tsan: the unit tests under ThreadSanitizer (OpenMP on one thread: libgomp is not instrumented)
+## tsan: the unit tests under ThreadSanitizer (libgomp is not instrumented, so OpenMP has one thread)
 tsan:
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory OPT="-O1 -g" B=$(B)-tsan SANITIZE="-fsanitize=thread" sanitized-tests
 sanitize:
-	@$(SAN_MAKE) B=$(B)-san SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" sanitized-tests
+	@$(SAN_MAKE) B=$(B)-san SANITIZE="$(SAN_BOTH)" sanitized-tests
 
 FUZZ_SECONDS ?= 60
-## fuzz: every fuzz target for FUZZ_SECONDS in all, under AddressSanitizer
+FUZZ_EACH = $(shell echo $$(( ($(FUZZ_SECONDS) + $(words $(FUZZ)) - 1) / $(words $(FUZZ)) )))
+# A clang that has libFuzzer; Debian packages it apart (libclang-rt-N-dev).
+CLANG := $(shell for c in clang clang-19 clang-17 clang-16 clang-15 clang-14; do \
+    ls "$$($$c -print-runtime-dir 2>/dev/null)"/libclang_rt.fuzzer*.a >/dev/null 2>&1 && echo $$c && break; done)
+SAN_BOTH := -fsanitize=address,undefined -fno-sanitize-recover=all
+## fuzz: every fuzz target, FUZZ_SECONDS=60 in all, with sanitizers (libFuzzer where clang is there)
+ifeq ($(CLANG),)
 fuzz:
-	@$(SAN_MAKE) B=$(B)-san SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" run-fuzz
+	@$(SAN_MAKE) B=$(B)-san SANITIZE="$(SAN_BOTH)" run-fuzz
+else
+fuzz:
+	@$(SAN_MAKE) B=$(B)-fuzz CC=$(CLANG) WERROR="-Wno-unknown-warning-option -Wno-pass-failed" \
+	    KERNEL_OPT=-O0 SANITIZE="$(SAN_BOTH) -fsanitize=fuzzer-no-link" run-libfuzzer
+endif
+
 run-fuzz: $(FUZZ_PROGRAMS)
 	@for f in $(FUZZ_NAMES); do \
-	    $(B)/fuzz/$$f --seconds $$(( ($(FUZZ_SECONDS) + $(words $(FUZZ_NAMES)) - 1) / $(words $(FUZZ_NAMES)) )) \
-	        tests/fuzz/corpus/$$f || exit 1; done
+	    $(B)/fuzz/$$f --seconds $(FUZZ_EACH) tests/fuzz/corpus/$$f || exit 1; done
+
+$(B)/libfuzzer/%: tests/fuzz/%.c $(STATIC) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -fsanitize=fuzzer $< -o $@ $(LDFLAGS) $(LINK_LIBS)
+
+# What it finds interesting stays in $(B)/corpus and is where the next run begins.
+run-libfuzzer: $(FUZZ_NAMES:%=$(B)/libfuzzer/%)
+	@for f in $(FUZZ_NAMES); do \
+	    mkdir -p $(B)/corpus/$$f; echo "fuzz $$f, $(FUZZ_EACH) s"; \
+	    $(B)/libfuzzer/$$f -max_total_time=$(FUZZ_EACH) -timeout=10 -max_len=65536 -verbosity=0 \
+	        -malloc_limit_mb=512 -print_final_stats=1 -artifact_prefix=$(B)/crash-$$f- \
+	        $(B)/corpus/$$f tests/fuzz/corpus/$$f >$(B)/$$f.log 2>&1 || { tail -40 $(B)/$$f.log; exit 1; }; \
+	    grep -E 'executed_units|peak_rss' $(B)/$$f.log; done
 
 ## bench: speed beside the peers that are installed
 bench: all $(patsubst %.c,$(B)/%,$(BENCHES))
@@ -462,7 +486,7 @@ format:
 
 ## clean: removes everything built
 clean:
-	rm -rf $(B) $(B)-asan $(B)-ubsan $(B)-tsan $(B)-san
+	rm -rf $(B) $(B)-asan $(B)-ubsan $(B)-tsan $(B)-san $(B)-fuzz
 
 ## help: this list
 help:
@@ -471,5 +495,5 @@ help:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all asan bench clean config demo deps format fuzz header-test help install lint ready \
-    run-demo run-fuzz run-tests sanitize sanitized-tests test test-ready tsan ubsan uninstall \
+    run-demo run-fuzz run-libfuzzer run-tests sanitize sanitized-tests test test-ready tsan ubsan uninstall \
     unit-programs FORCE
