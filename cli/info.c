@@ -49,7 +49,8 @@ static void print_ops(const gen_backend *b)
 {
     int n;
     const gen_op *const *ops = gen_ops(&n);
-    printf("\n%-16s %-9s %-11s %s\n", "op", "gradient", "cuda", "kernels on the CPU, first asked first");
+    printf("\n%-16s %-9s %-11s %s\n", "op", "gradient", "cuda",
+           "kernels on the CPU, first asked first");
     for (int i = 0; i < n; i++) {
         if (ops[i]->flags & GEN_OP_SOURCE)
             continue;

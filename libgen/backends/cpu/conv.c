@@ -455,8 +455,8 @@ void gen_conv_job_free(void *job)
     gen_free(j);
 }
 
-/* Before AVX an operand in memory must be aligned to 16 bytes, and oneDNN's kernels have the bias and
- * y as such: both are then staged, because ours may lie anywhere inside larger tensors. */
+/* Before AVX an operand in memory must be aligned to 16 bytes, and oneDNN's kernels have the bias
+ * and y as such: both are then staged, because ours may lie anywhere inside larger tensors. */
 static bool sse(const gen_backend *b)
 {
 #if defined(__x86_64__)
