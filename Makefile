@@ -37,7 +37,7 @@ TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libzip-dev zlib1g-dev
 WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev
-TEST_DEBS := libcmocka-dev g++
+TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
 # Names of the packages that are not there.
 missing = $(shell for p in $(1); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
@@ -365,7 +365,9 @@ run-demo: all
 	@bash examples/demo.sh $(B)/gen out
 
 # ---- tests -------------------------------------------------------------------------------------------
-TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
+# Without the weather room its tests are left out.
+ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"weather/|<libgen/(weather|plot)' $(TESTS)))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(ROOM_TESTS),$(TESTS)))
 FUZZ_NAMES := $(notdir $(FUZZ:.c=))
 FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(B)/fuzz/%)
 

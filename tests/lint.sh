@@ -5,6 +5,7 @@
 # calls that a library must not make, blanks, length of files. Prints file:line: sentence.
 set -u
 cd "$(dirname "$0")/.."
+git rev-parse --git-dir >/dev/null 2>&1 || { echo "lint asks git for the files: not a clone"; exit 1; }
 files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do
     [ -f "$f" ] && echo "$f"
 done; }

@@ -4,7 +4,7 @@
 # Every verb that reads radar on every kind of bad file and call: exit codes, one sentence each,
 # outputs whole or absent, nothing left behind after errors, signals and a full disk.
 . tests/cli/lib.bash
-[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+needs_weather
 in=$tmp/in
 out=$tmp/out
 mkdir "$in" "$out"

@@ -4,6 +4,7 @@
 # Checkpoints as PyTorch writes them, converted and run, beside PyTorch itself: where the peers are
 # installed (tests/bench/run.sh says where), else skipped.
 . tests/cli/lib.bash
+needs_weather
 python=${PEERS:-$HOME/.cache/libgen-peers}/venv/bin/python
 
 find='from importlib.util import find_spec as f; import sys; sys.exit(not (f("dgmr") and f("torch")))'

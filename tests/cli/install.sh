@@ -3,7 +3,7 @@
 #
 # make install, and the example built against what it put there: pkg-config, shared and static.
 . tests/cli/lib.bash
-[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+needs_weather
 root=$tmp/root
 make=${MAKE:-make}
 CC=${CC:-gcc}

@@ -15,6 +15,11 @@ ok() { echo "ok $1"; }
 not_ok() { echo "not ok $1"; }
 skip() { echo "skip $1"; }
 
+# For scripts of verbs and networks that WITH_WEATHER=no leaves out.
+needs_weather() {
+    "$gen" --help | grep -q nowcast || { skip "the weather room is not built"; exit 0; }
+}
+
 # check NAME COMMAND...: passes when the command succeeds.
 check() {
     local name=$1

@@ -4,6 +4,7 @@
 # gen model: make, inspect, convert, compare, check and run; exit code 4 for every model that is
 # rejected; nothing overwritten, nothing left behind.
 . tests/cli/lib.bash
+needs_weather
 files=tests/golden/model_files
 config=latent-channels=32,context-channels=16,steps=2
 

@@ -4,7 +4,7 @@
 # gen radar and gen nowcast on rain of our own: the forecast as others read it, pictures, exit codes,
 # and outputs that are whole or absent.
 . tests/cli/lib.bash
-[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+needs_weather
 mkdir "$tmp/out" "$tmp/many"
 rain=examples/rain.nc
 

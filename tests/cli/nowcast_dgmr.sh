@@ -4,7 +4,7 @@
 # gen nowcast --method dgmr: members by a model; the same bytes for the same seed at any number of
 # threads; a model that is none, is another network or is damaged is rejected, and no file is left.
 . tests/cli/lib.bash
-[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+needs_weather
 
 mkdir "$tmp/out"
 expect 0 "" "$gen" model new --arch dgmr --config width=0.1 --seed 3 -o "$tmp/m.safetensors"

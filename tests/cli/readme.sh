@@ -3,7 +3,7 @@
 #
 # The commands in README.md print what README.md says.
 . tests/cli/lib.bash
-[ -n "$("$gen" --help | grep nowcast)" ] || { skip "the weather room is not built"; exit 0; }
+needs_weather
 root=$PWD
 mkdir "$tmp/work"
 cd "$tmp/work" || exit 1
