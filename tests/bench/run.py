@@ -5,7 +5,7 @@ Every runner is a process of its own that waits while the others work; they take
 of the machine meets all of them, and figures are ratios of the best times. Then the same with one core busy elsewhere,
 then start to first result and peak memory of fresh processes.
 
-    run.py GEN_BUILD_DIR [--rounds N] [--size 256] [--threads 2] [--peers PYTHON] [--only f32|bf16] [--no-cold] [--no-busy]"""
+    run.py GEN_BUILD_DIR [--rounds N] [--size 256] [--threads 2] [--peers PYTHON] [--only f32|bf16] [--no-cold] [--no-busy] [--cold-only]"""
 import argparse, os, resource, statistics, subprocess, sys, time
 
 ap = argparse.ArgumentParser()
@@ -17,6 +17,7 @@ ap.add_argument("--peers", default=os.path.expanduser(os.environ.get("PEERS", "~
 ap.add_argument("--only", default="")
 ap.add_argument("--no-cold", action="store_true")
 ap.add_argument("--no-busy", action="store_true")
+ap.add_argument("--cold-only", action="store_true")
 a = ap.parse_args()
 here = os.path.dirname(os.path.abspath(__file__))
 work = os.path.join(a.build, "bench")
@@ -89,6 +90,15 @@ def cold(name, command):
     print(f"| {name} | {first:.2f} | {usage.ru_maxrss / 1024:.0f} |", flush=True)
 
 
+def whole(name, command):
+    """A command from start to end."""
+    t = time.perf_counter()
+    p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = status
+    print(f"| {name} | {time.perf_counter() - t:.2f} | {usage.ru_maxrss / 1024:.0f} |", flush=True)
+
+
 if not os.path.exists(model):
     subprocess.check_call([gen, "model", "new", "--arch", "dgmr-ocf", "--seed", "1", "-o", model])
 if have_peers and not os.path.exists(onnx):
@@ -101,7 +111,7 @@ if have_peers:
             ("PyTorch f32 channels last", peer("torch-cl"))]
     bf16 += [("OpenVINO bf16", peer("openvino-bf16")), ("PyTorch bf16 channels last", peer("torch-bf16"))]
 for precision, commands in (("f32", f32), ("bf16", bf16)):
-    if a.only and a.only != precision:
+    if a.cold_only or (a.only and a.only != precision):
         continue
     runners = [Runner(n, c) for n, c in commands]
     table(f"DGMR {size}x{size}, 18 lead times, {precision}", runners, a.rounds, commands[0][0])
@@ -116,3 +126,8 @@ if not a.no_cold:
     print("\nStart to first result (fresh process, files in the page cache)\n| runner | s | peak MB |\n|---|---|---|")
     for n, c in f32 + bf16:
         cold(n, c)
+    radar = os.path.join(here, "../../examples/rain.nc")
+    for precision in ("f32", "bf16"):
+        whole(f"gen nowcast --method dgmr --precision {precision}, 1 member, from the file to the file",
+              [gen, "nowcast", radar, "--method", "dgmr", "-m", model, "--members", "1", "--precision", precision,
+               "-q", "--force", "-o", os.path.join(work, "nowcast.nc")])
