@@ -5,7 +5,7 @@
  *
  *     gen_graph *g;  gen_graph_create(&g);
  *     gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(1, 64, 64, 4));
- *     gen_node *y = gen_relu(g, gen_conv(g, x, w, b, &(gen_conv_attr){ .pad = 1 }));
+ *     gen_node *y = gen_relu(g, gen_conv(g, x, w, b, &(gen_conv_attr){ .groups = 1 }));
  *     if (gen_graph_status(g)) show(gen_last_error());
  *
  * Building is sticky: builders return a node, never a status. The first error (op, name, shapes)
