@@ -32,13 +32,9 @@ GEN_API int gen_params_count(const gen_params *p);
 /* The i-th in order of name. Any out-pointer may be NULL. */
 GEN_API gen_tensor gen_params_at(const gen_params *p, int i, const char **name, bool *trained);
 
-/* Says that values were changed: packed copies made from them are dropped by the next plan. */
+/* Says that values were changed: the next plan packs them anew. Copies made before stay, for plans
+ * made before, until p is freed. */
 GEN_API void gen_params_touch(gen_params *p);
-
-/* Frees the values (inference from a file: packed forms are all that plans read). Plans made before
- * keep working; a later one is an error where it needs a value of which no packed copy fits.
- * gen_params_get then gives data NULL. */
-GEN_API void gen_params_release(gen_params *p);
 
 #ifdef __cplusplus
 }

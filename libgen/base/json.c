@@ -389,11 +389,6 @@ gen_status gen_json_array(const gen_json *v, const char *key, const gen_json **o
     return find(v, key, GEN_JSON_ARRAY, "an array", out);
 }
 
-gen_status gen_json_object(const gen_json *v, const char *key, const gen_json **out)
-{
-    return find(v, key, GEN_JSON_OBJECT, "an object", out);
-}
-
 /* ---- settings ------------------------------------------------------------------------------- */
 
 static gen_status set_numbers(const gen_option *o, void *settings, const gen_json *v)

@@ -54,7 +54,6 @@ GEN_API gen_status gen_json_real(const gen_json *v, const char *key, double *out
 GEN_API gen_status gen_json_bool(const gen_json *v, const char *key, bool *out);
 GEN_API gen_status gen_json_string(const gen_json *v, const char *key, const char **out);
 GEN_API gen_status gen_json_array(const gen_json *v, const char *key, const gen_json **out);
-GEN_API gen_status gen_json_object(const gen_json *v, const char *key, const gen_json **out);
 
 /* Settings from an object with the table's names as keys ('-' and '_' alike). Call
  * gen_options_defaults first. A key that is not in the table is an error, unless `unknown` is

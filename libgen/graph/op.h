@@ -33,10 +33,9 @@ typedef struct gen_cost {
 } gen_cost;
 
 enum {
-    GEN_OP_SOURCE = 1,     /* no inputs, no kernel: input, param, state, const, fill */
-    GEN_OP_VIEW = 2,       /* output 0 is input 0's memory under another shape: reshape, output */
-    GEN_OP_IN_PLACE = 4,   /* output 0 may overwrite input 0 when shape and dtype agree */
-    GEN_OP_PER_ELEMENT = 8 /* each output element depends on the same element of each input only */
+    GEN_OP_SOURCE = 1,  /* no inputs, no kernel: input, param, state, const, fill */
+    GEN_OP_VIEW = 2,    /* output 0 is input 0's memory under another shape: reshape, output */
+    GEN_OP_IN_PLACE = 4 /* output 0 may overwrite input 0 when shape and dtype agree */
 };
 
 struct gen_op {

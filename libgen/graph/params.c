@@ -134,11 +134,6 @@ void gen_params_touch(gen_params *p)
     p->version++;
 }
 
-uint64_t gen_params_version(const gen_params *p)
-{
-    return p->version;
-}
-
 void gen_params_drop(gen_params *p, const char *name)
 {
     struct entry *e = gen_map_get(&p->names, name);
@@ -146,14 +141,7 @@ void gen_params_drop(gen_params *p, const char *name)
         gen_tensor_free(&e->tensor);
 }
 
-void gen_params_release(gen_params *p)
-{
-    for (int i = 0; i < p->count; i++)
-        gen_tensor_free(&p->entry[i]->tensor);
-}
-
-/* ---- packed copies -----------------------------------------------------------------------------
- */
+/* ---- packed copies --------------------------------------------------------------------------- */
 
 /* A touched value gets other keys (the version is part of them); old copies stay while plans that
  * use them may live, and go with the params. */

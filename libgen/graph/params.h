@@ -19,7 +19,5 @@ GEN_API void gen_params_unpack(gen_params *p, const char *key); /* after a faile
 GEN_API uint64_t gen_params_packed_bytes(const gen_params *p);
 /* Frees the value of one parameter (a name that is not there is fine). */
 GEN_API void gen_params_drop(gen_params *p, const char *name);
-/* Rises with every gen_params_touch. */
-GEN_API uint64_t gen_params_version(const gen_params *p);
 
 #endif

@@ -273,7 +273,7 @@ static const gen_option clamp_options[] = {
 #define X(op, NAME, size, options)                                                                 \
     const gen_op gen_op_##op = {                                                                   \
         .name = #op,                                                                               \
-        .flags = GEN_OP_PER_ELEMENT | GEN_OP_IN_PLACE,                                             \
+        .flags = GEN_OP_IN_PLACE,                                                                  \
         .min_in = 1,                                                                               \
         .max_in = 1,                                                                               \
         .n_out = 1,                                                                                \
@@ -508,7 +508,7 @@ static void binary_ref(const gen_node *n, const double *const in[], double *cons
 #define X(op, NAME)                                                                                \
     const gen_op gen_op_##op = {                                                                   \
         .name = #op,                                                                               \
-        .flags = GEN_OP_PER_ELEMENT | GEN_OP_IN_PLACE,                                             \
+        .flags = GEN_OP_IN_PLACE,                                                                  \
         .min_in = 2,                                                                               \
         .max_in = 2,                                                                               \
         .n_out = 1,                                                                                \
@@ -597,7 +597,7 @@ static gen_cost lerp_cost(const gen_node *n)
 
 const gen_op gen_op_lerp = {
     .name = "lerp",
-    .flags = GEN_OP_PER_ELEMENT | GEN_OP_IN_PLACE,
+    .flags = GEN_OP_IN_PLACE,
     .min_in = 3,
     .max_in = 3,
     .n_out = 1,
@@ -657,7 +657,6 @@ static const gen_option cast_options[] = {
 
 const gen_op gen_op_cast = {
     .name = "cast",
-    .flags = GEN_OP_PER_ELEMENT,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
@@ -685,7 +684,7 @@ static void stop_grad(gen_graph *g, gen_node *n, gen_node *const dy[], const boo
 
 const gen_op gen_op_stop_gradient = {
     .name = "stop_gradient",
-    .flags = GEN_OP_PER_ELEMENT | GEN_OP_VIEW,
+    .flags = GEN_OP_VIEW,
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,

@@ -38,8 +38,7 @@ static uint64_t view_offset(const gen_node *n)
     return (uint64_t)a->first * (bytes_of(n, 0) / (uint64_t)a->count);
 }
 
-/* ---- who reads what last ------------------------------------------------------------------------
- */
+/* ---- who reads what last --------------------------------------------------------------------- */
 
 static void note_reads(struct gen_plan *p)
 {
@@ -172,8 +171,7 @@ static gen_status locate(struct layout *l, const gen_node *n, int step, int *buf
     return GEN_OK;
 }
 
-/* ---- writing over an input that nobody reads again ----------------------------------------------
- */
+/* ---- writing over an input that nobody reads again ------------------------------------------- */
 
 static bool dead_after(const struct gen_plan *p, int value, int step)
 {

@@ -262,7 +262,6 @@ gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs
     p->params = params;
     p->backend = backend;
     p->options = options ? *options : (gen_plan_options){ 0 };
-    p->version = params ? gen_params_version(params) : 0;
     p->n_outputs = n_outputs;
     if (!params) {
         GEN_GOTO(gen_params_create(&p->own_params));

@@ -72,7 +72,6 @@ struct gen_plan {
     uint64_t slab_bytes, workspace_at;
     char *slab;
     bool slow_done;
-    uint64_t version;        /* of params, when made */
 };
 
 /* constant.c: value of constant node n, f32 (or its dtype), computed now. *free_me is NULL or must

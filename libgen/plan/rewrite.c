@@ -8,8 +8,7 @@
 
 #include "libgen/graph/graph.h"
 
-/* ---- equal nodes become one --------------------------------------------------------------------
- */
+/* ---- equal nodes become one ------------------------------------------------------------------ */
 
 struct gen_cse {
     gen_node **slot; /* open addressing */

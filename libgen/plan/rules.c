@@ -61,8 +61,7 @@ static gen_node *try_conv(gen_rewrite *r, gen_node *x, gen_node *w, gen_node *b,
     return gen_rewrite_acceptable(r, n) ? n : NULL;
 }
 
-/* ---- 4.2: a 1x1 conv commutes with up-sampling and pooling: run it on the small side -----------
- */
+/* ---- 4.2: a 1x1 conv commutes with up-sampling and pooling: run it on the small side --------- */
 
 static gen_node *commute(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -79,8 +78,7 @@ static gen_node *commute(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return NULL;
 }
 
-/* ---- 4.1: up-sampling before a conv, average pooling after it ----------------------------------
- */
+/* ---- 4.1: up-sampling before a conv, average pooling after it -------------------------------- */
 
 static gen_node *fold_upsample(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -102,8 +100,7 @@ static gen_node *fold_pool(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return try_conv(r, in[0]->in[0], in[0]->in[1], bias_of(a, in[0]->in), NULL, &fused);
 }
 
-/* ---- groups of convs that share their weights --------------------------------------------------
- */
+/* ---- groups of convs that share their weights ------------------------------------------------ */
 
 /* A family of nodes of the old graph; members[id] = its index + 1. */
 struct family {
@@ -169,8 +166,7 @@ static struct family *families_add(struct families *f, const gen_rewrite *r, con
     }
 }
 
-/* ---- 4.3: conv of a concat is a sum of convs; worth it where a part is shared -----------------
- */
+/* ---- 4.3: conv of a concat is a sum of convs; worth it where a part is shared ---------------- */
 
 static bool splits(const gen_rewrite *r, const gen_node *n)
 {
@@ -249,8 +245,7 @@ static gen_node *split(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return sum;
 }
 
-/* ---- 4.3: convs of runs of one tensor are one conv, of which each takes its run ----------------
- */
+/* ---- 4.3: convs of runs of one tensor are one conv, of which each takes its run -------------- */
 
 static bool same_batch(const gen_node *a, const gen_node *b)
 {
@@ -316,8 +311,7 @@ static gen_node *batch(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return gen_slice(r->to, m->image, 0, (offset - m->lo) / image, rows);
 }
 
-/* ---- 4.6: scale-shift into the weights before it ----------------------------------------------
- */
+/* ---- 4.6: scale-shift into the weights before it --------------------------------------------- */
 
 static gen_node *fold_scale(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
@@ -350,8 +344,7 @@ static gen_node *fold_scale(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return try_conv(r, x, w, b, NULL, &attr);
 }
 
-/* ---- 4.6: residual add and activation into the conv, or scale-shift, before them --------------
- */
+/* ---- 4.6: residual add and activation into the conv, or scale-shift, before them ------------- */
 
 static int64_t act_of(const gen_op *op)
 {

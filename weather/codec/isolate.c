@@ -69,8 +69,7 @@ static bool receive_all(int fd, void *data, uint64_t n)
     return true;
 }
 
-/* ---- the child ---------------------------------------------------------------------------------
- */
+/* ---- the child ------------------------------------------------------------------------------- */
 
 /* Status and, for failures, the sentence. */
 static bool send_status(int fd, gen_status status)
@@ -122,8 +121,7 @@ static void serve(gen_radar_file *f, const gen_radar_format *format, int fd)
     }
 }
 
-/* ---- the parent --------------------------------------------------------------------------------
- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 /* Why the child is silent. */
 static gen_status child_failed(gen_radar_file *f)

@@ -268,13 +268,6 @@ uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u)
     return u->scratch_bytes;
 }
 
-const char *gen_dnnl_kernel_name(const gen_dnnl_unit *u)
-{
-    const char *name = "?";
-    dnnl_primitive_desc_query(u->desc, dnnl_query_impl_info_str, 0, &name);
-    return name;
-}
-
 /* ---- running --------------------------------------------------------------------------------- */
 
 gen_status gen_dnnl_set(dnnl_memory_t m, const void *p)

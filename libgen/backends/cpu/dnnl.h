@@ -64,7 +64,6 @@ void gen_dnnl_unit_free(gen_dnnl_unit **u);
 const char *gen_dnnl_layout(const gen_dnnl_unit *u);
 uint64_t gen_dnnl_weight_bytes(const gen_dnnl_unit *u);
 uint64_t gen_dnnl_scratch_bytes(const gen_dnnl_unit *u); /* of each lane */
-const char *gen_dnnl_kernel_name(const gen_dnnl_unit *u);
 
 /* Reorders f32 [cout,cin/groups,*kernel] to the packed layout of a unit, which must outlive it. */
 gen_status gen_dnnl_packer_new(gen_dnnl_packer **out, gen_dnnl_unit *u, int lanes);
