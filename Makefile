@@ -70,6 +70,7 @@ PUBLIC_HEADERS := \
     libgen/random.h \
     libgen/status.h \
     libgen/tensor.h \
+    metrics/metrics.h \
     weather/plot.h \
     weather/weather.h \
 
@@ -160,6 +161,10 @@ MODEL := \
     libgen/model/tensor_file.c \
     libgen/model/torch.c \
 
+METRICS := \
+    metrics/contingency.c \
+    metrics/probability.c \
+
 WEATHER := \
     weather/advection.c \
     weather/codec/codec.c \
@@ -249,7 +254,7 @@ KERNELS := \
     libgen/backends/cpu/kernels/winograd.c \
 
 # ---- rules ---------------------------------------------------------------------------------------
-CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL)
+CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL) $(METRICS)
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STAGED := $(foreach h,$(PUBLIC_HEADERS),$(B)/include/libgen/$(notdir $(h)))
 
@@ -286,6 +291,9 @@ ready:
 	    echo "libgen: WITH_CUDA=yes, but this version has no CUDA backend" >&2; exit 1; fi
 
 $(B)/include/libgen/%.h: libgen/%.h
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $<) $@
+$(B)/include/libgen/%.h: metrics/%.h
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 $(B)/include/libgen/%.h: weather/%.h
