@@ -32,11 +32,11 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas
-WEATHER_PKGS := netcdf libpng cairo
+WEATHER_PKGS := netcdf libpng cairo proj
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev
+WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev libproj-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
 # Names of the packages that are not there.
@@ -174,8 +174,10 @@ WEATHER := \
     weather/dgmr.c \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
+    weather/grid_mapping.c \
     weather/nowcast.c \
     weather/plot.c \
+    weather/projection.c \
     weather/series.c \
     weather/simulate.c \
     weather/time.c
@@ -202,6 +204,7 @@ TESTS := \
     tests/golden/dgmr.c \
     tests/golden/advection.c \
     tests/golden/layers.c \
+    tests/golden/projection.c \
     tests/golden/ops.c \
     tests/property/plan.c \
     tests/unit/backend.c \
@@ -216,6 +219,7 @@ TESTS := \
     tests/unit/ops.c \
     tests/unit/plan.c \
     tests/unit/nowcast.c \
+    tests/unit/projection.c \
     tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/vec.c \
