@@ -28,15 +28,18 @@ DATADIR ?= $(PREFIX)/share/libgen
 # ---- dependencies: found by pkg-config, installed by Debian package name --------------------------
 # WITH_X=auto takes an optional part where its libraries are found; yes insists; no leaves it out.
 WITH_WEATHER ?= auto
+WITH_FFMPEG ?= auto
 WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas
 WEATHER_PKGS := netcdf libpng cairo proj
+FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libzip-dev zlib1g-dev
 WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev libproj-dev
+FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
 # Names of the packages that are not there.
@@ -45,13 +48,17 @@ MISSING := $(call missing,$(CORE_PKGS))
 MISSING += $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E - >/dev/null 2>&1 || echo onednn)
 MISSING := $(strip $(MISSING))
 MISSING_WEATHER := $(strip $(call missing,$(WEATHER_PKGS)))
+MISSING_FFMPEG := $(strip $(call missing,$(FFMPEG_PKGS)))
 MISSING_TEST := $(strip $(call missing,$(TEST_PKGS)))
 
 HAVE_WEATHER := $(if $(filter no,$(WITH_WEATHER)),,$(if $(MISSING_WEATHER),,yes))
+# Loaded when the first film is written, not linked: only its headers are needed here.
+HAVE_FFMPEG := $(if $(HAVE_WEATHER),$(if $(filter no,$(WITH_FFMPEG)),,$(if $(MISSING_FFMPEG),,yes)))
 PKGS := $(CORE_PKGS) $(if $(HAVE_WEATHER),$(WEATHER_PKGS)) $(if $(MISSING_TEST),,$(TEST_PKGS))
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(if $(HAVE_FFMPEG),$(FFMPEG_PKGS)) 2>/dev/null)
 CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
 WEATHER_LIBS := $(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null) -lm
+FFMPEG_LIBS := $(shell $(PKG_CONFIG) --libs $(FFMPEG_PKGS) 2>/dev/null)
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
 CFLAGS_ALL := -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-math-errno \
@@ -165,6 +172,20 @@ METRICS := \
     metrics/contingency.c \
     metrics/probability.c \
 
+# Pictures and films, for every room.
+MEDIA := \
+    media/palette.c \
+    media/png.c \
+
+MEDIA_FFMPEG := \
+    media/ffmpeg.c \
+    media/film.c \
+
+MEDIA_NO_FFMPEG := \
+    media/film_none.c \
+
+MEDIA += $(if $(HAVE_FFMPEG),$(MEDIA_FFMPEG),$(MEDIA_NO_FFMPEG))
+
 WEATHER := \
     weather/advection.c \
     weather/codec/codec.c \
@@ -212,7 +233,9 @@ TESTS := \
     tests/unit/base.c \
     tests/unit/dgmr.c \
     tests/unit/file.c \
+    tests/unit/film.c \
     tests/unit/import.c \
+    tests/unit/media.c \
     tests/unit/model.c \
     tests/unit/nn.c \
     tests/unit/ops_plain.c \
@@ -220,6 +243,7 @@ TESTS := \
     tests/unit/plan.c \
     tests/unit/nowcast.c \
     tests/unit/projection.c \
+    tests/unit/plot.c \
     tests/unit/radar.c \
     tests/unit/text.c \
     tests/unit/vec.c \
@@ -270,7 +294,7 @@ ISA_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf1
 ISAS := $(if $(filter x86_64,$(shell uname -m)),base avx2 avx512,base)
 KERNEL_OBJ := $(foreach k,$(KERNELS),$(foreach i,$(ISAS),$(B)/obj/$(k:.c=.$(i).o)))
 CORE_OBJ := $(call OBJ,$(CORE)) $(KERNEL_OBJ)
-WEATHER_OBJ := $(call OBJ,$(WEATHER))
+WEATHER_OBJ := $(call OBJ,$(WEATHER) $(MEDIA))
 
 STATIC := $(if $(HAVE_WEATHER),$(B)/libgen-weather.a) $(B)/libgen.a
 SHARED := $(B)/libgen.so $(if $(HAVE_WEATHER),$(B)/libgen-weather.so)
@@ -291,6 +315,8 @@ ready:
 	    echo "libgen: not found: $(MISSING); 'make deps' installs what is missing" >&2; exit 1; fi
 	@if [ "$(WITH_WEATHER)" = yes -a -n "$(MISSING_WEATHER)" ]; then \
 	    echo "libgen: WITH_WEATHER=yes, but not found: $(MISSING_WEATHER)" >&2; exit 1; fi
+	@if [ "$(WITH_FFMPEG)" = yes -a -n "$(MISSING_FFMPEG)" ]; then \
+	    echo "libgen: WITH_FFMPEG=yes, but not found: $(MISSING_FFMPEG)" >&2; exit 1; fi
 	@if [ "$(WITH_CUDA)" = yes ]; then \
 	    echo "libgen: WITH_CUDA=yes, but this version has no CUDA backend" >&2; exit 1; fi
 
@@ -368,7 +394,7 @@ demo: deps
 test: deps
 	@+$(MAKE) --no-print-directory $(JOBS) run-tests
 
-DEBS := $(CORE_DEBS) $(if $(filter no,$(WITH_WEATHER)),,$(WEATHER_DEBS)) $(TEST_DEBS)
+DEBS := $(CORE_DEBS) $(if $(filter no,$(WITH_WEATHER)),,$(WEATHER_DEBS) $(if $(filter no,$(WITH_FFMPEG)),,$(FFMPEG_DEBS))) $(TEST_DEBS)
 ## deps: installs missing libraries with apt where it may, else prints the line to run
 deps:
 	@B=$(B) bash tests/deps.sh $(DEBS)
@@ -377,12 +403,14 @@ run-demo: all
 	@bash examples/demo.sh $(B)/gen out
 
 # ---- tests -------------------------------------------------------------------------------------------
-# Without the weather room its tests are left out.
-ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"weather/|<libgen/(weather|plot)' $(TESTS)))
+# Without the weather room or FFmpeg their tests are left out.
+ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"(weather|media)/|<libgen/(weather|plot)' $(TESTS)))
+ROOM_TESTS += $(if $(HAVE_FFMPEG),,$(shell grep -lE '<libav' $(TESTS)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(ROOM_TESTS),$(TESTS)))
 FUZZ_NAMES := $(notdir $(FUZZ:.c=))
 FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(B)/fuzz/%)
 
+$(B)/tests/unit/film: TEST_LIBS += $(FFMPEG_LIBS)
 $(B)/tests/check_ops: $(call OBJ,$(CHECK_OPS))
 $(B)/tests/%: tests/%.c $(STATIC) $(B)/flags
 	@mkdir -p $(@D)
@@ -491,6 +519,7 @@ config:
 	@echo 'libgen $(VERSION), $(CC), $(OPT), kernels for: $(ISAS)'
 	@echo 'core:    $(if $(MISSING),missing $(MISSING),yes) ($(CORE_PKGS) onednn)'
 	@echo 'weather: $(if $(HAVE_WEATHER),yes,no) (WITH_WEATHER=$(WITH_WEATHER)$(if $(MISSING_WEATHER),; missing $(MISSING_WEATHER)))'
+	@echo 'films:   $(if $(HAVE_FFMPEG),yes,no) (WITH_FFMPEG=$(WITH_FFMPEG)$(if $(MISSING_FFMPEG),; missing $(MISSING_FFMPEG)))'
 	@echo 'cuda:    no (WITH_CUDA=$(WITH_CUDA); no backend in this version)'
 	@echo 'tests:   $(if $(MISSING_TEST),missing $(MISSING_TEST),yes)'
 

@@ -16,7 +16,7 @@ mapfile -t texts < <(files '*.c' '*.h' '*.cu' '*.sh' '*.py' '*.md' Makefile .ci/
 check_layers() {
     awk '
     BEGIN {
-        n = split("base tensor graph ops backends plan nn model train metrics room cli", name, " ")
+        n = split("base tensor graph ops backends plan nn model train metrics media room cli", name, " ")
         for (i = 1; i <= n; i++) rank[name[i]] = i
         # Public headers lie flat; the folder that implements each.
         split("status log", a, " "); for (i in a) public[a[i]] = "base"
@@ -44,7 +44,7 @@ check_layers() {
         }
         if (from == "tests") next
         if (path ~ /^libgen\/[^\/]*\.h$/) to = public[substr(path, 8, length(path) - 9)]
-        else if (path ~ /^(libgen|weather|video|audio|metrics|cli)\//) to = folder(path)
+        else if (path ~ /^(libgen|weather|video|audio|metrics|media|cli)\//) to = folder(path)
         else next
         if (to == "") { complain("<" path "> belongs to no layer that tests/lint.sh knows"); next }
         if (path ~ /^libgen\/[^\/]*\.h$/ && $0 ~ /"/) complain("a public header is spelled <" path ">")
@@ -72,7 +72,7 @@ only_in() {
 check_calls() {
     local bad=0
     while IFS=: read -r file line text; do
-        case $file in libgen/*|weather/*|video/*|audio/*|metrics/*) ;; *) continue ;; esac
+        case $file in libgen/*|weather/*|video/*|audio/*|metrics/*|media/*) ;; *) continue ;; esac
         [[ $text =~ ^[[:space:]]*(\*|/\*|//) ]] && continue
         [[ $file = libgen/base/alloc.c && $text =~ aligned_alloc ]] && continue
         [[ $file = weather/codec/isolate.c && $text =~ _exit ]] && continue # of the child
@@ -124,6 +124,8 @@ only_in cJSON 'include.*cJSON' '^libgen/base/json\.c' || status=1
 only_in netCDF 'include.*netcdf' '^(weather/codec|tests)/' || status=1
 only_in PROJ 'include.*<proj\.h>' '^weather/projection\.c' || status=1
 only_in libzip 'include.*<zip\.h>' '^(libgen/model|tests)/' || status=1
+only_in FFmpeg 'include.*<lib(av|sw)' '^(media/|video/codec|tests/)' || status=1
+only_in libpng 'include.*<png\.h>' '^(media/|video/codec|tests/)' || status=1
 check_calls || status=1
 check_text || status=1
 check_listed || status=1

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Maps of rain through Cairo, written as PNG by libpng, which, unlike Cairo's writer, can say in
- * the file how it was made.
+ * Maps of rain through Cairo.
  *
  * The classes of the palette double, so that drizzle and downpour both show. Cells smaller than a
  * pixel are averaged over those that were measured; larger ones are drawn as squares, not smoothed:
@@ -11,13 +10,11 @@
 
 #include <cairo.h>
 #include <math.h>
-#include <png.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "libgen/base/alloc.h"
-#include "libgen/base/file.h"
+#include "media/png.h"
 
 #define MAX_PANELS 64
 #define MAX_PIXELS 30000 /* of the picture, a side */
@@ -310,110 +307,46 @@ static gen_status draw(page *p)
                     "plot: cannot draw: %s", cairo_status_to_string(code));
 }
 
-/* ---- PNG --------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------- */
 
-static void png_failed(png_structp png, png_const_charp message)
+/* Cairo's pixels as red, green, blue. */
+static gen_status pixels(const page *p, uint8_t **rgb)
 {
-    (void)message;
-    longjmp(*(jmp_buf *)png_get_error_ptr(png), 1);
-}
-
-static void png_warned(png_structp png, png_const_charp message)
-{
-    (void)png;
-    (void)message;
-}
-
-static void write_rows(png_structp png, png_infop info, const page *p, unsigned char *row)
-{
-    char software[64];
-    snprintf(software, sizeof software, "libgen %s", gen_version());
-    png_text texts[3] = {
-        { .compression = PNG_TEXT_COMPRESSION_NONE,
-          .key = (char *)(uintptr_t) "Software",
-          .text = software },
-        { .compression = PNG_ITXT_COMPRESSION_NONE,
-          .key = (char *)(uintptr_t) "Title",
-          .text = (char *)(uintptr_t)(p->o.title ? p->o.title : "Rain rate") },
-        { .compression = PNG_ITXT_COMPRESSION_NONE,
-          .key = (char *)(uintptr_t) "Source",
-          .text = (char *)(uintptr_t)(p->o.made ? p->o.made : "") },
-    };
-    png_set_IHDR(png, info, (png_uint_32)p->width, (png_uint_32)p->height, 8, PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_text(png, info, texts, p->o.made ? 3 : 2);
-    png_set_compression_level(png, 6);
-    png_write_info(png, info);
+    GEN_TRY(
+        gen_alloc_raw((void **)rgb, 3 * (uint64_t)p->width * (uint64_t)p->height, 1, "a picture"));
+    cairo_surface_flush(p->surface);
     const unsigned char *data = cairo_image_surface_get_data(p->surface);
     int stride = cairo_image_surface_get_stride(p->surface);
+    uint8_t *to = *rgb;
     for (int y = 0; y < p->height; y++) {
         const uint32_t *from = (const uint32_t *)(const void *)(data + (size_t)y * (size_t)stride);
-        for (int x = 0; x < p->width; x++) {
-            row[3 * x] = (unsigned char)(from[x] >> 16);
-            row[3 * x + 1] = (unsigned char)(from[x] >> 8);
-            row[3 * x + 2] = (unsigned char)from[x];
+        for (int x = 0; x < p->width; x++, to += 3) {
+            to[0] = (uint8_t)(from[x] >> 16);
+            to[1] = (uint8_t)(from[x] >> 8);
+            to[2] = (uint8_t)from[x];
         }
-        png_write_row(png, row);
     }
-    png_write_end(png, info);
-}
-
-/* The only function that libpng jumps back to: what it owns is its caller's. */
-static gen_status encode(FILE *file, const page *p, unsigned char *row)
-{
-    jmp_buf back;
-    png_infop info = NULL;
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &back, png_failed, png_warned);
-    if (png)
-        info = png_create_info_struct(png);
-    if (!info) {
-        png_destroy_write_struct(&png, NULL);
-        return gen_fail(GEN_ENOMEM, "plot: out of memory");
-    }
-    png_structp volatile png_kept = png;
-    png_infop volatile info_kept = info;
-    volatile bool failed = true;
-    if (setjmp(back) == 0) {
-        png_init_io(png, file);
-        write_rows(png, info, p, row);
-        failed = false;
-    }
-    png = png_kept;
-    info = info_kept;
-    png_destroy_write_struct(&png, &info);
-    return failed ? gen_fail(GEN_EIO, "plot: writing the PNG failed") : GEN_OK;
-}
-
-static gen_status save(const page *p, const char *path)
-{
-    gen_status status;
-    gen_output output = { 0 };
-    unsigned char *row = NULL;
-    GEN_GOTO(GEN_ALLOC(&row, 3 * (uint64_t)p->width, "plot: a row"));
-    GEN_GOTO(gen_output_open(&output, path, p->o.force, false));
-    cairo_surface_flush(p->surface);
-    GEN_GOTO(encode(output.file, p, row));
-    GEN_GOTO(gen_output_commit(&output));
-done:
-    gen_output_abort(&output);
-    gen_free(row);
-    return status;
+    return GEN_OK;
 }
 
 gen_status gen_plot(const char *path, const gen_radar_grid *grid, const gen_plot_panel *panels,
                     int n, const gen_plot_options *options)
 {
     gen_status status;
+    uint8_t *rgb = NULL;
     page p = { .grid = grid, .panels = panels, .n = n };
     if (options)
         p.o = *options;
     if (n < 1 || n > MAX_PANELS || grid->height < 1 || grid->width < 1)
         return gen_fail(GEN_EINVAL, "plot: %d maps of %lld x %lld cells, expected 1 to %d maps", n,
                         (long long)grid->height, (long long)grid->width, MAX_PANELS);
+    gen_media_info info = { p.o.title ? p.o.title : "Rain rate", p.o.made, p.o.force };
     GEN_TRY(lay_out(&p));
     GEN_GOTO(draw(&p));
-    GEN_GOTO(save(&p, path));
+    GEN_GOTO(pixels(&p, &rgb));
+    GEN_GOTO(gen_png_write(path, rgb, p.width, p.height, &info));
 done:
+    gen_free(rgb);
     if (p.c)
         cairo_destroy(p.c);
     if (p.surface)

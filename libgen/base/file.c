@@ -48,11 +48,10 @@ void gen_outputs_remove_all(void)
     }
 }
 
-/* A full disk or quota is a limit, everything else a failure of the output. */
-static gen_status write_error(const char *path, const char *what, int code)
+gen_status gen_output_error(const char *path, int code)
 {
     gen_status s = code == ENOSPC || code == EDQUOT || code == EFBIG ? GEN_ENOMEM : GEN_EIO;
-    return gen_fail(s, "%s: %s: %s", path, what, strerror(code));
+    return gen_fail(s, "%s: cannot write: %s", path, strerror(code));
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -155,7 +154,7 @@ gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_
                  turn, suffix);
         fd = open(o->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
         if (fd < 0 && (errno != EEXIST || turn == 1000))
-            GEN_GOTO(write_error(path, "cannot write", errno));
+            GEN_GOTO(gen_output_error(path, errno));
     }
     if (!enlist(o->temporary)) {
         unlink(o->temporary);
@@ -164,7 +163,7 @@ gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_
     if (!by_name) {
         o->file = fdopen(fd, "wb+");
         if (!o->file)
-            GEN_GOTO(write_error(path, "cannot write", errno));
+            GEN_GOTO(gen_output_error(path, errno));
         fd = -1;
     }
 done:
@@ -186,17 +185,17 @@ static gen_status sync_output(gen_output *o)
         o->file = NULL;
         if (bad) {
             fclose(f);
-            return write_error(o->path, "cannot write", code);
+            return gen_output_error(o->path, code);
         }
-        return fclose(f) ? write_error(o->path, "cannot write", errno) : GEN_OK;
+        return fclose(f) ? gen_output_error(o->path, errno) : GEN_OK;
     }
     int fd = open(o->temporary, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return write_error(o->path, "cannot write", errno);
+        return gen_output_error(o->path, errno);
     bool bad = fsync(fd);
     int code = errno;
     close(fd);
-    return bad ? write_error(o->path, "cannot write", code) : GEN_OK;
+    return bad ? gen_output_error(o->path, code) : GEN_OK;
 }
 
 static void sync_folder(const char *path)
@@ -222,14 +221,14 @@ gen_status gen_output_commit(gen_output *o)
     GEN_GOTO(sync_output(o));
     if (o->force) {
         if (rename(o->temporary, o->path))
-            GEN_GOTO(write_error(o->path, "cannot write", errno));
+            GEN_GOTO(gen_output_error(o->path, errno));
     } else if (link(o->temporary, o->path)) { /* rename would overwrite; link refuses */
         if (errno == EEXIST)
             GEN_GOTO(gen_fail(GEN_EEXIST, "%s: exists (--force overwrites)", o->path));
         /* No hard links on this file system: a check and a rename are the best there is. */
         GEN_GOTO(check_target(o->path, false));
         if (rename(o->temporary, o->path))
-            GEN_GOTO(write_error(o->path, "cannot write", errno));
+            GEN_GOTO(gen_output_error(o->path, errno));
     }
     sync_folder(o->path);
 done:

@@ -27,6 +27,9 @@ typedef struct gen_output {
 GEN_API gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_name);
 /* Flushes, syncs, renames, syncs the folder. On failure the temporary is removed. */
 GEN_API gen_status gen_output_commit(gen_output *o);
+/* The failure of a write, for those that write with a library's calls: a full disk, quota or size
+ * limit is ENOMEM, everything else EIO. code is an errno. */
+GEN_API gen_status gen_output_error(const char *path, int code);
 /* Removes the temporary. Does nothing after a commit or on a zeroed struct. */
 GEN_API void gen_output_abort(gen_output *o);
 

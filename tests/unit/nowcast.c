@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nowcasts end to end through the public header, simulated rain, and pictures.
+ * Nowcasts end to end through the public header, and simulated rain.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +13,7 @@
 
 #include <cmocka.h>
 #include <math.h>
-#include <png.h>
 
-#include <libgen/plot.h>
 #include <libgen/weather.h>
 
 #include "libgen/base/alloc.h"
@@ -188,82 +186,6 @@ static void any_allocation_may_fail(void **state)
     gen_radar_free(&s);
 }
 
-/* ---- pictures -------------------------------------------------------------------------------- */
-
-/* Pixels of a PNG, RGB; *title its tEXt or iTXt "Title". Free with free. */
-static unsigned char *read_png(const char *path, int *width, int *height, char title[100])
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
-    png_infop info = png_create_info_struct(png);
-    png_textp text;
-    int n = 0;
-    png_init_io(png, f);
-    png_read_png(png, info, PNG_TRANSFORM_IDENTITY, NULL);
-    *width = (int)png_get_image_width(png, info);
-    *height = (int)png_get_image_height(png, info);
-    title[0] = 0;
-    png_get_text(png, info, &text, &n);
-    for (int i = 0; i < n; i++)
-        if (strcmp(text[i].key, "Title") == 0)
-            snprintf(title, 100, "%s", text[i].text);
-    unsigned char *out = malloc((size_t)(3 * *width * *height));
-    png_bytepp rows = png_get_rows(png, info);
-    for (int y = 0; y < *height; y++)
-        memcpy(out + 3 * y * *width, rows[y], (size_t)(3 * *width));
-    png_destroy_read_struct(&png, &info, NULL);
-    fclose(f);
-    return out;
-}
-
-static int64_t count_colour(const unsigned char *p, int64_t pixels, uint32_t rgb)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < pixels; i++)
-        n += ((uint32_t)p[3 * i] << 16 | (uint32_t)p[3 * i + 1] << 8 | p[3 * i + 2]) == rgb;
-    return n;
-}
-
-/* Each class and the missing cells cover their share of the map in their own colour. */
-static void map_shows_the_rain(void **state)
-{
-    (void)state;
-    static const struct {
-        float rain;
-        uint32_t rgb;
-    } part[5] = { { 0.2f, 0xcfe8f7 },
-                  { 4, 0x1f9e52 },
-                  { 31.9f, 0xf59b23 },
-                  { 500, 0x9c1a86 },
-                  { NAN, 0xc9c9c9 } };
-    static float rain[100 * 100];
-    static double axis[100];
-    char path[] = "/tmp/gen-plot-XXXXXX", title[100];
-    int width, height;
-    close(mkstemp(path));
-    for (int i = 0; i < 100; i++)
-        axis[i] = i * 0.01;
-    for (int i = 0; i < 100 * 100; i++)
-        rain[i] = part[i / 2000].rain;
-    gen_radar_grid grid = { .height = 100, .width = 100, .y = axis, .x = axis, .degrees = true };
-    gen_plot_panel panel = { rain, "title", "note" };
-    gen_plot_options o = { .title = "R\303\251union", .made = "by a test", .size = 300 };
-    assert_int_equal(gen_plot(path, &grid, &panel, 1, &o), GEN_EEXIST);
-    o.force = true;
-    assert_int_equal(gen_plot(path, &grid, &panel, 1, &o), GEN_OK);
-    unsigned char *p = read_png(path, &width, &height, title);
-    assert_string_equal(title, "R\303\251union");
-    for (int i = 0; i < 5; i++) { /* grid lines cover a few per cent, the legend adds a few */
-        int64_t n = count_colour(p, (int64_t)width * height, part[i].rgb);
-        assert_true(n > 300 * 60 * 0.85 && n < 300 * 60 * 1.1);
-    }
-    free(p);
-    remove(path);
-    assert_int_equal(gen_plot("/nowhere/a.png", &grid, &panel, 1, &o), GEN_EIO);
-    assert_int_equal(gen_plot(path, &grid, &panel, 0, &o), GEN_EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,7 +194,6 @@ int main(void)
         cmocka_unit_test(missing_cells_stay_missing),
         cmocka_unit_test(mistakes_have_sentences),
         cmocka_unit_test(any_allocation_may_fail),
-        cmocka_unit_test(map_shows_the_rain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
