@@ -189,9 +189,11 @@ MEDIA += $(if $(HAVE_FFMPEG),$(MEDIA_FFMPEG),$(MEDIA_NO_FFMPEG))
 WEATHER := \
     weather/advection.c \
     weather/codec/codec.c \
+    weather/codec/forecast_file.c \
     weather/codec/isolate.c \
     weather/codec/netcdf.c \
-    weather/codec/netcdf_write.c \
+    weather/codec/netcdf_writer.c \
+    weather/codec/sequence_file.c \
     weather/dgmr.c \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
@@ -237,6 +239,7 @@ TESTS := \
     tests/unit/import.c \
     tests/unit/media.c \
     tests/unit/model.c \
+    tests/unit/netcdf_writer.c \
     tests/unit/nn.c \
     tests/unit/ops_plain.c \
     tests/unit/ops.c \

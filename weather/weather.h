@@ -136,6 +136,7 @@ typedef struct gen_forecast_info {
     bool floats; /* float32; else int16 steps of 1/128 mm/h up to 511 mm/h */
     int deflate; /* 0 = level 1, which costs little; -1 = none; 1..9 */
     bool force;
+    bool latitudes; /* lat(y,x) and lon(y,x) beside the projection, for programs without one */
     const char *title, *source, *history; /* global attributes; NULL = none */
 } gen_forecast_info;
 
@@ -146,6 +147,11 @@ GEN_API gen_status gen_forecast_create(gen_forecast **out, const char *path,
                                        const gen_forecast_info *info);
 /* Members in any order, each once: rain [lead_steps,height,width] mm/h, NaN = missing. */
 GEN_API gen_status gen_forecast_write(gen_forecast *f, int64_t member, const float *rain);
+/* The forecast ends with its first `members` members: the others came too late. EINVAL when one of
+ * those was written already. */
+GEN_API gen_status gen_forecast_shorten(gen_forecast *f, int64_t members);
+/* Sets the global attribute `comment`, until the commit: what happened on the way. */
+GEN_API gen_status gen_forecast_comment(gen_forecast *f, const char *text);
 /* EINVAL when a member was not written. Free the handle after it. */
 GEN_API gen_status gen_forecast_commit(gen_forecast *f);
 /* Removes what was not committed. */

@@ -38,7 +38,7 @@ if command -v ncdump >/dev/null; then
     check "same bytes at one and two threads" \
         test "$(values "$tmp/out/a.nc")" = "$(values "$tmp/out/b.nc")"
     ncdump -h "$tmp/out/c.nc" >"$tmp/header"
-    for word in 'realization = 2' 'rain_rate(realization, time, y, x)' ':Conventions = "CF-1.8"' \
+    for word in 'realization = UNLIMITED ; // (2 currently)' 'rain_rate(realization, time, y, x)' ':Conventions = "CF-1.8"' \
         'rain_rate:units = "mm h-1"' 'rain_rate:grid_mapping = "crs"' \
         'crs:latitude_of_projection_origin = 52' 'standard_name = "forecast_reference_time"' \
         'standard_name = "forecast_period"' 'method persistence' ':history = '; do
