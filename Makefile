@@ -33,7 +33,7 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas
-WEATHER_PKGS := netcdf libpng cairo proj
+WEATHER_PKGS := netcdf libpng cairo proj zlib
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
@@ -193,17 +193,20 @@ WEATHER := \
     weather/codec/isolate.c \
     weather/codec/netcdf.c \
     weather/codec/netcdf_writer.c \
+    weather/codec/rate.c \
     weather/codec/sequence_file.c \
+    weather/codec/unpack.c \
     weather/dgmr.c \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
     weather/grid_mapping.c \
+    weather/inspect.c \
     weather/nowcast.c \
     weather/plot.c \
     weather/projection.c \
     weather/series.c \
     weather/simulate.c \
-    weather/time.c
+    weather/time.c \
 
 CLI := \
     cli/arguments.c \
@@ -217,6 +220,7 @@ CLI := \
 CLI_WEATHER := \
     cli/nowcast.c \
     cli/radar.c \
+    cli/radar_info.c \
     cli/weather_files.c \
 
 CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))

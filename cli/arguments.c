@@ -58,6 +58,36 @@ static const gen_option plan_options[] = {
     { GEN_OPT_FLAG, "plan", 0, AT(plan), .help = "print memory and steps, run nothing" },
     { GEN_OPT_END },
 };
+static const gen_option radar_options[] = {
+    { GEN_OPT_STRING, "variable", 0, AT(radar.variable), .value = "NAME",
+      .help = "what to read where a file holds several things, as its format names it: DBZH, "
+              "dataset2/data1; default the rain" },
+    { GEN_OPT_STRING, "units", 0, AT(radar.units), .value = "UNITS",
+      .help = "of the values, instead of what the files say: mm/h, mm (with --interval) or dBZ" },
+    { GEN_OPT_REAL, "interval", 0, AT(radar.interval), .min = 0, .max = 1e6, .value = "MIN",
+      .help = "minutes in which a depth of rain fell; 0 = as the files say" },
+    { GEN_OPT_STRING, "zr", 0, AT(radar.zr), .value = "A,B",
+      .help = "Z = A R^B makes rain of dBZ; default as the files say, else 200,1.6" },
+    { GEN_OPT_REAL, "threshold", 0, AT(radar.threshold), .min = 0, .max = 1000, .value = "MM/H",
+      .help = "less rain than this is none" },
+    { GEN_OPT_STRING, "palette", 0, AT(radar.palette), .value = "FILE",
+      .help = "table with the value of each palette entry of a picture; default known palettes" },
+    { GEN_OPT_STRING, "pattern", 0, AT(radar.pattern), .value = "TEXT",
+      .help = "of file names in folders, with the time as in strftime: '%Y%m%d%H%M.h5'; also tells "
+              "the time where a file does not" },
+    { GEN_OPT_CHOICE, "fill-gap", 0, AT(radar.fill_gap), .choices = "no|missing|advect",
+      .help = "a missing frame is an error, a frame of missing cells, or advected from its "
+              "neighbours" },
+    { GEN_OPT_STRING, "bbox", 0, AT(radar.bbox), .value = "S,W,N,E",
+      .help = "only the cells within these degrees of latitude and longitude" },
+    { GEN_OPT_STRING, "crop", 0, AT(radar.crop), .value = "Y,X,H,W",
+      .help = "only H x W cells, from row Y (0 = north) and column X (0 = west)" },
+    { GEN_OPT_INT, "upscale", 0, AT(radar.upscale), .preset = 1, .min = 1, .max = 1024,
+      .value = "K", .help = "means of K x K cells" },
+    { GEN_OPT_FLAG, "untrusted", 0, AT(radar.untrusted),
+      .help = "read every file in a process of its own, with limits on memory and time" },
+    { GEN_OPT_END },
+};
 
 static const struct {
     unsigned bit;
@@ -66,7 +96,8 @@ static const struct {
     { GEN_TAKES_MODEL, model_options },   { GEN_TAKES_OUTPUT, output_options },
     { GEN_TAKES_SEED, seed_options },     { GEN_TAKES_SAMPLES, sample_options },
     { GEN_TAKES_COMPUTE, compute_options }, { GEN_TAKES_PLAN, plan_options },
-    { GEN_TAKES_JSON, json_options },     { ~0u, always },
+    { GEN_TAKES_JSON, json_options },     { GEN_TAKES_RADAR, radar_options },
+    { ~0u, always },
 };
 
 /* Table i of those that c takes: 0 is its own. *base: the struct they fill. NULL behind the last.

@@ -25,8 +25,18 @@ enum {
     GEN_TAKES_SEED = 1 << 3,      /* --seed */
     GEN_TAKES_SAMPLES = 1 << 4,   /* -n, --num-samples; --members is the same */
     GEN_TAKES_JSON = 1 << 5,      /* --json */
-    GEN_TAKES_PLAN = 1 << 6       /* --plan */
+    GEN_TAKES_PLAN = 1 << 6,      /* --plan */
+    GEN_TAKES_RADAR = 1 << 7      /* how radar files are read: see gen_radar_input */
 };
+
+/* --variable, --units ... of every verb that reads radar files; cli/weather_files.c uses them. */
+typedef struct gen_radar_input {
+    const char *variable, *units, *zr, *palette, *pattern, *bbox, *crop;
+    double interval;              /* minutes */
+    double threshold;             /* mm/h */
+    int64_t upscale, untrusted;
+    int64_t fill_gap;             /* gen_radar_fill */
+} gen_radar_input;
 
 typedef struct gen_common {
     const char *model, *output;   /* NULL when not given */
@@ -38,6 +48,7 @@ typedef struct gen_common {
     uint64_t memory_budget;       /* bytes; 0 = not given. Filled by main from the text */
     int64_t seed, samples;        /* samples: 1 when not given */
     int64_t json, plan, quiet, verbose;
+    gen_radar_input radar;
 } gen_common;
 
 /* One call of a verb. Everything is borrowed and lives until the program ends. */
@@ -80,5 +91,6 @@ extern const gen_command gen_commands_info[];
 extern const gen_command gen_commands_model[];
 extern const gen_command gen_commands_nowcast[]; /* GEN_WITH_WEATHER */
 extern const gen_command gen_commands_radar[];
+extern const gen_command gen_commands_radar_info[];
 
 #endif

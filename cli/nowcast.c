@@ -25,7 +25,7 @@
 
 typedef struct settings {
     const char *at, *plot;
-    int64_t lead, method, encoding, fill_gap;
+    int64_t lead, method, encoding;
 } settings;
 
 #define AT(field) .offset = offsetof(settings, field)
@@ -46,8 +46,6 @@ static const gen_option options[] = {
       .help = "also write maps to this folder: one for each lead time, and an overview" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
       .help = "packed: 16 bit in steps of 1/128 mm/h up to 511 mm/h; float: 32 bit" },
-    { GEN_OPT_FLAG, "fill-gap", AT(fill_gap),
-      .help = "take missing frames as frames of missing cells" },
     { 0 },
 };
 
@@ -115,7 +113,7 @@ static gen_status prepare(forecast *f)
     gen_nowcast_options *n = &f->nowcast;
     GEN_TRY(file_list_fill(&f->files, f->run->operands, f->run->n_operands));
     GEN_TRY(refuse_input(&f->files, c->output));
-    GEN_TRY(read_until(&f->s, &f->files, f->o->at, CONTEXT, f->o->fill_gap));
+    GEN_TRY(read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT));
     f->cells = f->s->grid.height * f->s->grid.width;
     f->reference = f->s->time[f->s->frames - 1];
     n->method = (gen_nowcast_method)f->o->method;
@@ -230,10 +228,11 @@ static gen_status prepare_pictures(forecast *f)
         GEN_TRY(GEN_ALLOC(&f->second, f->columns * f->cells, "pictures"));
         GEN_TRY(GEN_ALLOC(&f->mean, f->columns * f->cells, "pictures"));
     }
-    gen_radar_read_options later = { .first = f->reference + f->s->step,
-                                     .last = f->reference + steps * f->s->step,
-                                     .fill_gaps = true,
-                                     .own_process = true };
+    gen_radar_read_options later;
+    GEN_TRY(radar_options(&later, f->run));
+    later.first = f->reference + f->s->step;
+    later.last = f->reference + steps * f->s->step;
+    later.fill = GEN_RADAR_FILL_MISSING;
     if (gen_radar_read(&f->observed, (const char *const *)f->files.path, f->files.n, &later) !=
         GEN_OK)
         f->observed = NULL; /* a forecast of the future has none */
@@ -464,7 +463,7 @@ const gen_command gen_commands_nowcast[] = {
       .options = options,
       .settings_size = sizeof(settings),
       .takes = GEN_TAKES_MODEL | GEN_TAKES_OUTPUT | GEN_TAKES_COMPUTE | GEN_TAKES_SEED |
-               GEN_TAKES_SAMPLES | GEN_TAKES_JSON,
+               GEN_TAKES_SAMPLES | GEN_TAKES_JSON | GEN_TAKES_RADAR,
       .run = run_nowcast,
       .examples = "gen nowcast rain.nc -o forecast.nc --plot out\n"
                   "gen nowcast radar/ --at 2017-01-31T10:00 --lead 60 -o forecast.nc\n"

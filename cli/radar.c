@@ -1,128 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gen radar info: what is in radar files. gen radar plot: pictures of it. gen radar simulate: rain
- * of our own making, for examples and tests.
+ * gen radar plot: pictures of radar files. gen radar simulate: rain of our own making, for examples
+ * and tests.
  */
-#include <math.h>
-
 #include <libgen/plot.h>
 
 #include "cli/weather_files.h"
 #include "libgen/base/alloc.h"
-#include "libgen/base/json.h"
-
-/* ---- info -------------------------------------------------------------------------------- */
-
-typedef struct info_settings {
-    int64_t fill_gap;
-} info_settings;
-
-static const gen_option info_options[] = {
-    { GEN_OPT_FLAG, "fill-gap", .offset = offsetof(info_settings, fill_gap),
-      .help = "take missing frames as frames of missing cells" },
-    { 0 },
-};
-
-static void print_json(gen_json_writer *w, const gen_radar_sequence *s)
-{
-    const gen_radar_grid *g = &s->grid;
-    gen_radar_summary sum = gen_radar_summarise(s);
-    char text[32];
-    gen_json_open(w, NULL, '{');
-    gen_json_put_string(w, "source", s->source);
-    gen_json_put_int(w, "frames", s->frames);
-    gen_json_put_int(w, "step_seconds", s->step);
-    gen_json_open(w, "times", '[');
-    for (int64_t i = 0; i < s->frames; i++)
-        gen_json_put_string(w, NULL, gen_time_text(s->time[i], text));
-    gen_json_close(w, ']');
-    gen_json_open(w, "grid", '{');
-    gen_json_put_int(w, "height", g->height);
-    gen_json_put_int(w, "width", g->width);
-    gen_json_put_string(w, "unit", g->degrees ? "degrees" : "m");
-    const char *const names[2] = { "x", "y" };
-    const double *const axes[2] = { g->x, g->y };
-    const int64_t lengths[2] = { g->width, g->height };
-    for (int a = 0; a < 2; a++) {
-        gen_json_open(w, names[a], '[');
-        gen_json_put_real(w, NULL, axes[a][0]);
-        gen_json_put_real(w, NULL, axes[a][lengths[a] - 1]);
-        gen_json_close(w, ']');
-    }
-    gen_json_close(w, '}');
-    gen_json_open(w, "projection", '{');
-    gen_json_put_string(w, "grid_mapping_name", g->mapping_name);
-    gen_json_put_string(w, "proj4", g->proj4);
-    gen_json_close(w, '}');
-    gen_json_put_string(w, "units", "mm/h");
-    gen_json_put_real(w, "wet_share", sum.wet_share);
-    gen_json_put_real(w, "missing_share", sum.missing_share);
-    gen_json_put_real(w, "min", sum.min);
-    gen_json_put_real(w, "max", sum.max);
-    gen_json_put_real(w, "mean", sum.mean);
-    gen_json_close(w, '}');
-}
-
-/* Text of a file, as a line: a terminal would obey its control characters. */
-static void print_plain(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < 32 || *text == 127 ? '?' : *text);
-    putchar('\n');
-}
-
-static void print_text(const gen_radar_sequence *s)
-{
-    const gen_radar_grid *g = &s->grid;
-    gen_radar_summary sum = gen_radar_summarise(s);
-    char a[32], b[32];
-    printf("files       ");
-    print_plain(s->source);
-    printf("times       %s to %s, %lld frames", gen_time_text(s->time[0], a),
-           gen_time_text(s->time[s->frames - 1], b), (long long)s->frames);
-    if (s->step)
-        printf(" every %g min", (double)s->step / 60);
-    printf("\ngrid        %lld x %lld cells", (long long)g->height, (long long)g->width);
-    if (g->width > 1)
-        printf(" of %g %s", fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1),
-               g->degrees ? "degrees" : "m");
-    printf("\nprojection  ");
-    print_plain(g->proj4 ? g->proj4 : g->mapping_name ? g->mapping_name : "none");
-    printf("missing     %.1f %%\n", 100 * sum.missing_share);
-    printf("wet         %.1f %% of the measured cells have 0.1 mm/h or more\n",
-           100 * sum.wet_share);
-    printf("rain rate   %.4g to %.4g, mean %.4g mm/h\n", sum.min, sum.max, sum.mean);
-}
-
-static gen_status run_info(gen_run *r)
-{
-    gen_status status;
-    file_list files = { 0 };
-    gen_radar_sequence *s = NULL;
-    gen_json_writer w = { 0 };
-    char *text = NULL;
-    const info_settings *o = r->settings;
-    GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
-    GEN_GOTO(read_until(&s, &files, NULL, 0, o->fill_gap));
-    if (!r->common.json) {
-        print_text(s);
-        goto done;
-    }
-    print_json(&w, s);
-    GEN_GOTO(gen_json_finish(&w, &text));
-    printf("%s\n", text);
-done:
-    gen_free(text);
-    gen_radar_free(&s);
-    file_list_free(&files);
-    return status;
-}
 
 /* ---- plot -------------------------------------------------------------------------------- */
 
 typedef struct plot_settings {
     const char *at;
-    int64_t frames, columns, fill_gap;
+    int64_t frames, columns;
 } plot_settings;
 
 static const gen_option plot_options[] = {
@@ -132,8 +22,6 @@ static const gen_option plot_options[] = {
       .max = 48, .value = "N", .help = "frames to draw, side by side" },
     { GEN_OPT_INT, "columns", .offset = offsetof(plot_settings, columns), .preset = 6, .min = 1,
       .max = 48, .value = "N", .help = "maps in a row" },
-    { GEN_OPT_FLAG, "fill-gap", .offset = offsetof(plot_settings, fill_gap),
-      .help = "take missing frames as frames of missing cells" },
     { 0 },
 };
 
@@ -149,7 +37,7 @@ static gen_status run_plot(gen_run *r)
         return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png");
     GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
     GEN_GOTO(refuse_input(&files, r->common.output));
-    GEN_GOTO(read_until(&s, &files, o->at, o->frames, o->fill_gap));
+    GEN_GOTO(read_until(&s, r, &files, o->at, o->frames));
     GEN_GOTO(history_text(&made, r));
     int64_t cells = s->grid.height * s->grid.width;
     for (int64_t i = 0; i < s->frames; i++)
@@ -223,16 +111,6 @@ done:
 }
 
 const gen_command gen_commands_radar[] = {
-    { .name = "radar info",
-      .operands = "FILE|DIR...",
-      .min_operands = 1,
-      .max_operands = -1,
-      .help = "Times, grid, projection and statistics of radar files, joined in time.",
-      .options = info_options,
-      .settings_size = sizeof(info_settings),
-      .takes = GEN_TAKES_JSON,
-      .run = run_info,
-      .examples = "gen radar info rain.nc\ngen radar info --json radar/2017/*.nc\n" },
     { .name = "radar plot",
       .operands = "FILE|DIR...",
       .min_operands = 1,
@@ -240,7 +118,7 @@ const gen_command gen_commands_radar[] = {
       .help = "Maps of the newest frames, or of those up to a time, as one PNG.",
       .options = plot_options,
       .settings_size = sizeof(plot_settings),
-      .takes = GEN_TAKES_OUTPUT,
+      .takes = GEN_TAKES_OUTPUT | GEN_TAKES_RADAR,
       .run = run_plot,
       .examples = "gen radar plot rain.nc --frames 6 -o rain.png\n" },
     { .name = "radar simulate",

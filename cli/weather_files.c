@@ -85,13 +85,54 @@ gen_status refuse_input(const file_list *l, const char *output)
     return GEN_OK;
 }
 
-gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
-                      bool fill_gaps)
+/* "200,1.6" */
+static gen_status numbers(const char *text, const char *option, int n, double *out)
 {
-    gen_radar_read_options o = { .max_frames = frames,
-                                 .fill_gaps = fill_gaps,
-                                 .own_process = true };
+    char one[64];
+    for (int i = 0; i < n; i++) {
+        size_t length = strcspn(text, ",");
+        if (length >= sizeof one || (text[length] == ',') != (i < n - 1))
+            return gen_fail(GEN_EINVAL, "option --%s: expected %d numbers, with commas between",
+                            option, n);
+        memcpy(one, text, length);
+        one[length] = 0;
+        GEN_TRY(gen_parse_real(one, option, -1e9, 1e9, &out[i]));
+        text += length + (text[length] == ',');
+    }
+    return GEN_OK;
+}
+
+gen_status radar_options(gen_radar_read_options *out, const gen_run *r)
+{
+    const gen_radar_input *in = &r->common.radar;
+    double zr[2] = { 0 };
+    if (in->zr) {
+        GEN_TRY(numbers(in->zr, "zr", 2, zr));
+        if (!(zr[0] > 0) || !(zr[1] > 0))
+            return gen_fail(GEN_EINVAL, "option --zr '%.40s': expected two numbers above 0",
+                            in->zr);
+    }
+    *out = (gen_radar_read_options){ .fill = (gen_radar_fill)in->fill_gap,
+                                     .pattern = in->pattern,
+                                     .variable = in->variable,
+                                     .units = in->units,
+                                     .interval = 60 * in->interval,
+                                     .zr_a = zr[0],
+                                     .zr_b = zr[1],
+                                     .threshold = in->threshold,
+                                     .palette = in->palette,
+                                     .own_process = true,
+                                     .untrusted = in->untrusted };
+    return GEN_OK;
+}
+
+gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_list *l,
+                      const char *at, int64_t frames)
+{
+    gen_radar_read_options o;
     char a[32], b[32];
+    GEN_TRY(radar_options(&o, r));
+    o.max_frames = frames;
     if (at) {
         GEN_TRY(gen_time_parse(at, &o.last));
         o.first = INT64_MIN;

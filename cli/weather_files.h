@@ -22,10 +22,13 @@ void file_list_free(file_list *l);
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */
 gen_status refuse_input(const file_list *l, const char *output);
 
+/* Options of the library from those of the command line. EINVAL. */
+gen_status radar_options(gen_radar_read_options *out, const gen_run *r);
+
 /* Reads up to `frames` frames (0 = all), the newest at time `at` (text, or NULL: the newest there
- * is). EDATA when no frame has that time. */
-gen_status read_until(gen_radar_sequence **out, const file_list *l, const char *at, int64_t frames,
-                      bool fill_gaps);
+ * is), the part of them that the command line asks for. EDATA when no frame has that time. */
+gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_list *l,
+                      const char *at, int64_t frames);
 
 /* "gen nowcast a.nc -o b.nc (libgen 0.1.0)": no date, so that the same call gives the same bytes.
  */

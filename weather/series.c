@@ -15,6 +15,7 @@
 #include "weather/codec/codec.h"
 
 #define MAX_BYTES ((uint64_t)8 << 30)
+#define KEPT_OPEN 16 /* a nowcast needs four */
 
 typedef struct entry {
     int64_t time;
@@ -28,7 +29,8 @@ typedef struct series {
     int64_t n;
     gen_radar_grid grid; /* of the first file */
     int64_t step;
-    bool own_process;
+    const gen_radar_read_options *o;
+    gen_radar_file *open[KEPT_OPEN]; /* the first files, so that they are opened once */
 } series;
 
 /* ---- joining ----------------------------------------------------------------------------- */
@@ -77,7 +79,8 @@ static gen_status add_file(series *s, int index)
 {
     gen_status status;
     gen_radar_file *f = NULL;
-    GEN_GOTO(gen_radar_file_open(&f, s->paths[index], s->own_process));
+    GEN_GOTO(gen_radar_file_open(&f, s->paths[index], s->o));
+    GEN_GOTO(gen_radar_rate_prepare(f));
     if (index == 0) {
         GEN_GOTO(gen_radar_grid_copy(&s->grid, &f->grid));
         warn(f);
@@ -87,6 +90,10 @@ static gen_status add_file(series *s, int index)
     GEN_GOTO(GEN_GROW(&s->entries, &s->capacity, s->n + f->frames));
     for (int64_t i = 0; i < f->frames; i++)
         s->entries[s->n++] = (entry){ f->time[i], index, (int)i };
+    if (index < KEPT_OPEN) {
+        s->open[index] = f;
+        f = NULL;
+    }
 done:
     gen_radar_file_close(&f);
     return status;
@@ -160,7 +167,7 @@ static gen_status count_frames(const series *s, const gen_radar_read_options *o,
                             "times are not regular: %s follows %s, but the step is %lld s",
                             gen_time_text(s->entries[i].time, a),
                             gen_time_text(s->entries[i - 1].time, b), (long long)s->step);
-        if (d != s->step && !o->fill_gaps)
+        if (d != s->step && o->fill == GEN_RADAR_NO_GAPS)
             return gen_fail(GEN_EDATA, "frames are missing between %s and %s (the step is %lld s)",
                             gen_time_text(s->entries[i - 1].time, a),
                             gen_time_text(s->entries[i].time, b), (long long)s->step);
@@ -195,7 +202,7 @@ static gen_status source_text(char **out, const char *const *paths, int n)
 static gen_status decode(gen_radar_sequence *q, const series *s, int64_t first, int64_t last)
 {
     gen_status status = GEN_OK;
-    gen_radar_file *f = NULL;
+    gen_radar_file *later = NULL; /* a file that was not kept open */
     int64_t cells = q->grid.height * q->grid.width;
     int open = -1;
     for (int64_t i = 0; i < q->frames * cells; i++)
@@ -203,18 +210,21 @@ static gen_status decode(gen_radar_sequence *q, const series *s, int64_t first, 
     for (int64_t i = first; i <= last; i++) {
         const entry *e = &s->entries[i];
         int64_t at = s->step ? (e->time - q->time[0]) / s->step : 0;
-        if (e->file != open) {
-            gen_radar_file_close(&f);
-            GEN_GOTO(gen_radar_file_open(&f, s->paths[e->file], s->own_process));
+        gen_radar_file *f = e->file < KEPT_OPEN ? s->open[e->file] : later;
+        if (!f || (f == later && e->file != open)) {
+            gen_radar_file_close(&later);
+            GEN_GOTO(gen_radar_file_open(&later, s->paths[e->file], s->o));
+            GEN_GOTO(gen_radar_rate_prepare(later));
             open = e->file;
+            f = later;
             if (f->frames <= e->frame || f->grid.height != q->grid.height ||
                 f->grid.width != q->grid.width)
                 GEN_GOTO(gen_fail(GEN_EDATA, "'%s' changed while it was read", f->path));
         }
-        GEN_GOTO(f->format->read(f, e->frame, q->rain + at * cells));
+        GEN_GOTO(gen_radar_file_read_rain(f, e->frame, q->rain + at * cells));
     }
 done:
-    gen_radar_file_close(&f);
+    gen_radar_file_close(&later);
     return status;
 }
 
@@ -251,7 +261,7 @@ gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, in
     gen_radar_sequence *q = NULL;
     const gen_radar_read_options none = { 0 }, *o = options ? options : &none;
     *out = NULL;
-    s.own_process = o->own_process;
+    s.o = o;
     if (n < 1)
         return gen_fail(GEN_EINVAL, "no radar file given");
     for (int i = 0; i < n; i++)
@@ -269,6 +279,8 @@ gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, in
     q = NULL;
 done:
     gen_radar_free(&q);
+    for (int i = 0; i < KEPT_OPEN; i++)
+        gen_radar_file_close(&s.open[i]);
     gen_radar_grid_clear(&s.grid);
     gen_free(s.entries);
     return status;

@@ -28,6 +28,14 @@ typedef struct gen_radar_grid {
     char *attributes;   /* JSON object of every attribute of the grid mapping variable, or NULL */
 } gen_radar_grid;
 
+/* What the numbers of a radar file are. */
+typedef enum gen_radar_quantity {
+    GEN_RADAR_OTHER, /* no rain: quality, visibility ...; readable as native values only */
+    GEN_RADAR_RATE,  /* rain rate */
+    GEN_RADAR_DEPTH, /* rain that fell in an interval */
+    GEN_RADAR_DBZ    /* reflectivity, 10 log10 of mm6 m-3 */
+} gen_radar_quantity;
+
 typedef struct gen_radar_sequence {
     int64_t frames;
     int64_t step;  /* seconds between frames; 0 for one frame */
@@ -37,24 +45,62 @@ typedef struct gen_radar_sequence {
     char *source; /* file names, for history */
 } gen_radar_sequence;
 
+typedef enum gen_radar_fill {
+    GEN_RADAR_NO_GAPS,      /* a missing frame is an error */
+    GEN_RADAR_FILL_MISSING, /* it becomes a frame of missing cells */
+    GEN_RADAR_FILL_ADVECT   /* it is advected from the frames on both sides */
+} gen_radar_fill;
+
+/* All zero is a sane default. Strings are borrowed. */
 typedef struct gen_radar_read_options {
     int64_t first, last; /* only frames with first <= time <= last; 0,0 = all */
     int64_t max_frames;  /* keep the newest so many of them; 0 = all */
     uint64_t max_bytes;  /* refuse larger; 0 = 8 GB */
-    bool fill_gaps;      /* missing frames become frames of missing cells, instead of an error */
+    gen_radar_fill fill;
+    const char *pattern; /* strftime pattern of the files' names ("%Y%m%d%H%M.h5"): tells the time
+                            where the file does not; NULL = none */
+
+    /* What is read, where a file holds several things or says too little. */
+    const char *variable; /* as the format names it: "DBZH", "dataset2/data1"; NULL = the rain */
+    const char *units;    /* of the values, instead of the file's: "mm/h", "mm", "dBZ" */
+    double interval;      /* seconds that a depth fell in; 0 = the file's */
+    double zr_a, zr_b;    /* Z = a R^b; 0 = the file's, else 200 and 1.6 (Marshall and Palmer) */
+    double threshold;     /* mm/h; less than it becomes 0 */
+    const char
+        *palette; /* table file: value of each palette entry of a picture; NULL = known ones */
+
     /* Decode in a child process: a damaged file that crashes HDF5, or makes it run forever, is then
      * an error like others. */
     bool own_process;
+    bool untrusted; /* every format in a child process, with limits on memory, time and files */
 } gen_radar_read_options;
 
-/* Reads and joins files (any order; sorted by time). The step is the smallest difference of time in
- * all files; frames that are kept must follow one another at that step. EDATA names the file and
- * the attribute, or the times of a gap, a duplicate, or two grids that differ; also when no cell of
- * the kept frames was measured. Free with gen_radar_free. options may be NULL. HDF5 is not safe for
- * threads: calls wait for each other. */
+/* Reads and joins files of any format of weather/codec (any order; sorted by time). The step is the
+ * smallest difference of time in all files; frames that are kept must follow one another at that
+ * step. EDATA names the file and the attribute, or the times of a gap, a duplicate, or two grids
+ * that differ; also when no cell of the kept frames was measured. Free with gen_radar_free. options
+ * may be NULL. HDF5 is not safe for threads: calls wait for each other. */
 GEN_API gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, int n,
                                   const gen_radar_read_options *options);
 GEN_API void gen_radar_free(gen_radar_sequence **s);
+
+/* One file as it is, without conversion to mm/h or joining. */
+typedef struct gen_radar_contents {
+    char *format;       /* "ODIM HDF5" */
+    char *name, *units; /* of the values; may be NULL */
+    gen_radar_quantity quantity;
+    double interval;   /* seconds that a depth fell in; 0 = not said */
+    double zr_a, zr_b; /* Z = a R^b; 0 = not said */
+    int64_t frames;
+    int64_t *time; /* [frames]; INT64_MIN = the file does not tell */
+    gen_radar_grid grid;
+    float *values; /* [frames,height,width] native; NaN = missing, -INFINITY = measured, nothing
+                      detected */
+} gen_radar_contents;
+/* Errors as gen_radar_read. Of options: max_bytes, variable, palette, own_process, untrusted. */
+GEN_API gen_status gen_radar_inspect(gen_radar_contents **out, const char *path,
+                                     const gen_radar_read_options *options);
+GEN_API void gen_radar_contents_free(gen_radar_contents **c);
 
 /* "2010-08-26T00:05:00Z" <-> seconds. Parsing also takes a space for T, and no seconds or Z. */
 GEN_API gen_status gen_time_parse(const char *text, int64_t *out);
@@ -107,10 +153,10 @@ typedef struct gen_nowcast_options {
     const char *device;            /* NULL = "cpu" */
     int precision;                 /* gen_dtype: 0 = f32, GEN_BF16 */
     const struct gen_model *model; /* for DGMR; borrowed */
-    uint64_t memory_budget; /* bytes for the network's activations; 0 = 1.5 kB a cell, at
-                                most 2 GB. Less means fewer lead times at a time */
-    int64_t consume_model;  /* 1: its values are freed as they are packed, so that they are not held
-                               twice; the model is good for nothing else afterwards */
+    uint64_t memory_budget;        /* bytes for the network's activations; 0 = 1.5 kB a cell, at
+                                       most 2 GB. Less means fewer lead times at a time */
+    int64_t consume_model; /* 1: its values are freed as they are packed, so that they are not held
+                              twice; the model is good for nothing else afterwards */
     gen_progress progress;
 } gen_nowcast_options;
 

@@ -56,7 +56,7 @@ done
 expect 0 "" "$gen" nowcast "$tmp/many" --lead 10 --at 2026-01-01T00:25 -o "$tmp/many.nc"
 rm "$tmp/many/00:15.nc"
 expect 3 "frames are missing between" "$gen" radar info "$tmp/many"
-expect 0 "" "$gen" radar info --fill-gap "$tmp/many"
+expect 0 "" "$gen" radar info --fill-gap missing "$tmp/many"
 expect 3 "is there twice" "$gen" radar info "$tmp/many" "$tmp/many/00:00.nc"
 rm -r "$tmp/many"
 

@@ -219,7 +219,7 @@ static void files_are_joined_in_order(void **state)
                     "not regular");
     gen_radar_read_options newest = { .max_frames = 2 };
     assert_int_equal(read_status(2, (const char *const[]){ late, gap }, &newest), GEN_OK);
-    gen_radar_read_options fill = { .fill_gaps = true };
+    gen_radar_read_options fill = { .fill = GEN_RADAR_FILL_MISSING };
     assert_int_equal(gen_radar_read(&r, (const char *const[]){ late, gap }, 2, &fill), GEN_OK);
     assert_int_equal(r->frames, 6);
     assert_true(isnan(r->rain[3 * H * W]) && !isnan(r->rain[4 * H * W]));
@@ -259,7 +259,7 @@ typedef struct odd_file {
     double time1;           /* second of two times */
     bool south_first, no_time, no_axes;
     const float *rain; /* [2,2,3] */
-    const char *limit;  /* attribute with the numbers limits[0..n_limits-1] */
+    const char *limit; /* attribute with the numbers limits[0..n_limits-1] */
     double limits[2];
     int n_limits;
     bool wrap;         /* _Unsigned */
@@ -545,18 +545,22 @@ static void close_nothing(gen_radar_file *f)
 static void a_reader_may_crash(void **state)
 {
     (void)state;
-    static const gen_radar_format bad = { "bad", NULL, crash, NULL, close_nothing };
-    static const gen_radar_format good = { "good", NULL, open_two_frames, read_first_only,
-                                           close_nothing };
+    static const gen_radar_format bad = { .name = "bad", .open = crash, .close = close_nothing };
+    static const gen_radar_format good = {
+        .name = "good", .open = open_two_frames, .read = read_first_only, .close = close_nothing
+    };
     uint64_t before = gen_alloc_bytes();
     for (int i = 0; i < 2; i++) {
         gen_radar_file *f = NULL;
         float rain[4];
         assert_int_equal(GEN_ALLOC(&f, 1, "test"), GEN_OK);
         assert_int_equal(gen_strdup(&f->path, "some.nc"), GEN_OK);
-        gen_status status = gen_radar_isolate(f, i ? &good : &bad);
+        f->format = i ? &good : &bad;
+        f->options = &(gen_radar_read_options){ 0 };
+        gen_status status = gen_radar_isolate(f, NULL, 0);
         if (i == 0) {
-            expect_sentence(status, GEN_EDATA, "'some.nc' is damaged: the netCDF library fails");
+            expect_sentence(status, GEN_EDATA,
+                            "'some.nc' is damaged: the library that reads it fails");
         } else {
             assert_int_equal(status, GEN_OK);
             assert_string_equal(f->grid.proj4, "+proj=longlat");
@@ -680,9 +684,9 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    static const char *const names[] = { "five.nc",  "late.nc",  "early.nc",  "gap.nc",
-                                         "odd.nc",   "first.nc", "second.nc", "huge.nc",
-                                         "junk.nc",  "whole.nc", "bad.nc",    "forecast.nc",
+    static const char *const names[] = { "five.nc",   "late.nc",  "early.nc",  "gap.nc",
+                                         "odd.nc",    "first.nc", "second.nc", "huge.nc",
+                                         "junk.nc",   "whole.nc", "bad.nc",    "forecast.nc",
                                          "absent.nc", "odd2.nc",  "again.nc" };
     for (int i = 0; i < GEN_LEN(names); i++)
         remove(in_folder(names[i]));

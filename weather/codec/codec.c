@@ -4,15 +4,19 @@
  */
 #include "weather/codec/codec.h"
 
-#include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "libgen/base/alloc.h"
 
-static const gen_radar_format *const formats[] = { &gen_radar_netcdf };
+/* In this order: netCDF last of those in HDF5, since it takes any. */
+static const gen_radar_format *const formats[] = {
+    &gen_radar_netcdf,
+};
+
+#define MAX_UNPACKED ((uint64_t)1 << 30) /* bytes of a file in memory, unless the caller says */
 
 /* The one global of the room: HDF5, below netCDF, keeps global state without a lock. */
 static pthread_mutex_t netcdf_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -27,46 +31,116 @@ void gen_netcdf_unlock(void)
     pthread_mutex_unlock(&netcdf_lock);
 }
 
-static gen_status read_head(const char *path, unsigned char head[16], size_t *n)
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static gen_status unknown_format(const char *path, size_t n)
 {
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return gen_fail(GEN_EDATA, "cannot read '%s': %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return gen_fail(GEN_EDATA, "'%s' is not a regular file", path);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return gen_fail(GEN_EDATA, "cannot read '%s': %s", path, strerror(errno));
-    *n = fread(head, 1, 16, f);
-    bool failed = ferror(f);
-    fclose(f);
-    if (failed)
-        return gen_fail(GEN_EIO, "cannot read '%s'", path);
+    char names[400] = "";
+    size_t used = 0;
+    for (int i = 0; i < GEN_LEN(formats) && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                 formats[i]->name);
+    return gen_fail(GEN_EDATA, "'%s' is %s, expected one of: %s", path,
+                    n ? "of an unknown format" : "empty", names);
+}
+
+static gen_status load(gen_radar_file *f)
+{
+    uint64_t limit = f->options->max_bytes ? f->options->max_bytes : MAX_UNPACKED;
+    GEN_TRY(gen_radar_load(f->path, limit, &f->loaded, &f->size));
+    f->bytes = f->loaded;
     return GEN_OK;
 }
 
-gen_status gen_radar_file_open(gen_radar_file **out, const char *path, bool own_process)
+gen_status gen_radar_file_begin(gen_radar_file *f, const unsigned char *head, size_t n)
+{
+    const gen_radar_format *format = f->format;
+    f->format = NULL; /* nothing to close yet */
+    for (int i = 0; i < GEN_LEN(formats) && !format; i++)
+        if (formats[i]->recognises(head, n) && (!formats[i]->owns || formats[i]->owns(f->path)))
+            format = formats[i];
+    if (!format)
+        return unknown_format(f->path, n);
+    if (format->in_memory)
+        GEN_TRY(load(f));
+    f->factor = 1;
+    f->format = format;
+    return format->open(f);
+}
+
+static gen_status new_file(gen_radar_file **out, const char *path,
+                           const gen_radar_read_options *options)
+{
+    GEN_TRY(GEN_ALLOC(out, 1, "radar file"));
+    (*out)->options = options;
+    (*out)->factor = 1;
+    gen_status status = gen_strdup(&(*out)->path, path);
+    if (status != GEN_OK)
+        gen_radar_file_close(out);
+    return status;
+}
+
+gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
+                               const gen_radar_read_options *options)
 {
     gen_status status;
-    unsigned char head[16] = { 0 };
+    unsigned char head[GEN_RADAR_HEAD] = { 0 };
     size_t n = 0;
     gen_radar_file *f = NULL;
+    bool known = false, risky = false;
     *out = NULL;
-    GEN_TRY(read_head(path, head, &n));
-    GEN_TRY(GEN_ALLOC(&f, 1, "radar file"));
-    GEN_GOTO(gen_strdup(&f->path, path));
-    for (int i = 0; i < GEN_LEN(formats) && !f->format; i++)
-        if (formats[i]->recognises(head, n))
-            f->format = formats[i];
-    if (!f->format)
-        GEN_GOTO(gen_fail(GEN_EDATA, "'%s' is %s, expected a netCDF file", path,
-                          n ? "of an unknown format" : "empty"));
-    GEN_GOTO(own_process ? gen_radar_isolate(f, f->format) : f->format->open(f));
+    GEN_TRY(gen_radar_load_head(path, head, &n));
+    for (int i = 0; i < GEN_LEN(formats); i++)
+        if (formats[i]->recognises(head, n)) {
+            known = true;
+            risky = risky || formats[i]->risky;
+        }
+    if (!known)
+        return unknown_format(path, n);
+    GEN_TRY(new_file(&f, path, options));
+    if (options->untrusted || (options->own_process && risky))
+        GEN_GOTO(gen_radar_isolate(f, head, n));
+    else
+        GEN_GOTO(gen_radar_file_begin(f, head, n));
     *out = f;
     f = NULL;
 done:
     gen_radar_file_close(&f);
     return status;
+}
+
+gen_status gen_radar_file_open_bytes(gen_radar_file **out, const char *path,
+                                     const gen_radar_format *format, const unsigned char *bytes,
+                                     uint64_t size, const gen_radar_read_options *options)
+{
+    gen_radar_file *f = NULL;
+    *out = NULL;
+    GEN_TRY(new_file(&f, path, options));
+    f->bytes = bytes;
+    f->size = size;
+    f->format = format;
+    gen_status status = format->open(f);
+    if (status != GEN_OK)
+        gen_radar_file_close(&f);
+    *out = f;
+    return status;
+}
+
+gen_status gen_radar_file_read(gen_radar_file *f, int64_t frame, float *values)
+{
+    int64_t n = f->grid.height * f->grid.width;
+    bool amount = f->quantity == GEN_RADAR_RATE || f->quantity == GEN_RADAR_DEPTH;
+    GEN_TRY(f->format->read(f, frame, values));
+    for (int64_t i = 0; i < n && amount; i++)
+        values[i] = values[i] >= 0 || values[i] == GEN_UNDETECTED ? values[i] : NAN;
+    return GEN_OK;
+}
+
+gen_status gen_radar_file_read_rain(gen_radar_file *f, int64_t frame, float *rain)
+{
+    GEN_TRY(gen_radar_file_read(f, frame, rain));
+    gen_radar_rate_convert(f, rain, f->grid.height * f->grid.width);
+    return GEN_OK;
 }
 
 void gen_radar_file_close(gen_radar_file **file)
@@ -79,6 +153,9 @@ void gen_radar_file_close(gen_radar_file **file)
         f->format->close(f);
     gen_radar_grid_clear(&f->grid);
     gen_free(f->time);
+    gen_free(f->name);
+    gen_free(f->units);
+    gen_free(f->loaded);
     gen_free(f->path);
     gen_free(f);
 }

@@ -9,10 +9,14 @@
  *   child:  status; a sentence, or the frame                parent: number of a frame ...
  * Each answer has 30 s. The parent checks sizes again: a child whose memory was overwritten may say
  * anything.
+ *
+ * `untrusted` adds limits to the child: memory, processor time, no files written, no processes.
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,16 +29,20 @@
 #define MAX_TEXT ((uint64_t)1 << 20)
 #define MAX_SIDE 65536
 #define MAX_FRAMES 10000000
+#define MAX_MORE_MEMORY ((uint64_t)3 << 30) /* of an untrusted file, bytes */
 
 typedef struct isolated_state {
     pid_t child;
     int socket;
+    char *format_name; /* of the reader in the child */
 } isolated_state;
 
 /* What precedes the arrays: sizes; texts have their length + 1, 0 for NULL. */
+enum { TEXTS = 6 };
 typedef struct grid_header {
-    int64_t frames, height, width, degrees, numbered;
-    uint64_t text[3];
+    int64_t frames, height, width, degrees, numbered, quantity;
+    double factor, interval, zr_a, zr_b;
+    uint64_t text[TEXTS];
 } grid_header;
 
 /* ---- both sides ------------------------------------------------------------------------------ */
@@ -84,26 +92,52 @@ static bool send_status(int fd, gen_status status)
 static bool send_grid(int fd, const gen_radar_file *f)
 {
     const gen_radar_grid *g = &f->grid;
-    const char *const text[3] = { g->proj4, g->mapping_name, g->attributes };
-    grid_header h = { f->frames, g->height, g->width, g->degrees, f->numbered, { 0 } };
-    for (int i = 0; i < 3; i++)
+    const char *const text[TEXTS] = { g->proj4, g->mapping_name, g->attributes,
+                                      f->name,  f->units,        f->format->name };
+    grid_header h = { f->frames, g->height,   g->width, g->degrees, f->numbered, f->quantity,
+                      f->factor, f->interval, f->zr_a,  f->zr_b,    { 0 } };
+    for (int i = 0; i < TEXTS; i++)
         h.text[i] = text[i] ? strlen(text[i]) + 1 : 0;
     bool fine = send_all(fd, &h, sizeof h) &&
                 send_all(fd, f->time, (uint64_t)f->frames * sizeof *f->time) &&
                 send_all(fd, g->y, (uint64_t)g->height * sizeof *g->y) &&
                 send_all(fd, g->x, (uint64_t)g->width * sizeof *g->x);
-    for (int i = 0; i < 3 && fine; i++)
+    for (int i = 0; i < TEXTS && fine; i++)
         fine = send_all(fd, text[i], h.text[i]);
     return fine;
 }
 
-static void serve(gen_radar_file *f, const gen_radar_format *format, int fd)
+static void limit(int what, uint64_t most)
+{
+    struct rlimit l = { .rlim_cur = (rlim_t)most, .rlim_max = (rlim_t)most };
+    setrlimit(what, &l);
+}
+
+/* Of a child that reads what nobody vouches for. */
+static void set_limits(void)
+{
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CPU, 2 * ANSWER_SECONDS);
+    limit(RLIMIT_FSIZE, 0);
+    limit(RLIMIT_NPROC, 0);
+#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%llu", &pages) == 1)
+        limit(RLIMIT_AS, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) + MAX_MORE_MEMORY);
+    if (f)
+        fclose(f);
+#endif
+}
+
+static void serve(gen_radar_file *f, const unsigned char *head, size_t n, int fd)
 {
     float *rain = NULL;
     int64_t frame;
     alarm(ANSWER_SECONDS);
-    f->format = format;
-    gen_status status = format->open(f);
+    if (f->options->untrusted)
+        set_limits();
+    gen_status status = gen_radar_file_begin(f, head, n);
     uint64_t cells = status ? 0 : (uint64_t)(f->grid.height * f->grid.width);
     if (status == GEN_OK)
         status = gen_alloc_raw((void **)&rain, cells, sizeof *rain, "a radar frame");
@@ -114,7 +148,7 @@ static void serve(gen_radar_file *f, const gen_radar_format *format, int fd)
         if (!receive_all(fd, &frame, sizeof frame))
             return;
         alarm(ANSWER_SECONDS);
-        status = format->read(f, frame, rain);
+        status = f->format->read(f, frame, rain);
         if (!send_status(fd, status) ||
             (status == GEN_OK && !send_all(fd, rain, cells * sizeof *rain)))
             return;
@@ -139,7 +173,7 @@ static gen_status child_failed(gen_radar_file *f)
     if (ended > 0 && WIFSIGNALED(how) && WTERMSIG(how) == SIGALRM)
         return gen_fail(GEN_EDATA, "'%s' is damaged: reading it takes more than %d s", f->path,
                         ANSWER_SECONDS);
-    return gen_fail(GEN_EDATA, "'%s' is damaged: the %s library fails on it", f->path, "netCDF");
+    return gen_fail(GEN_EDATA, "'%s' is damaged: the library that reads it fails on it", f->path);
 }
 
 static gen_status receive_status(gen_radar_file *f)
@@ -172,7 +206,7 @@ static gen_status receive_text(gen_radar_file *f, uint64_t n, char **out)
 
 static gen_status receive_grid(gen_radar_file *f)
 {
-    const isolated_state *k = f->state;
+    isolated_state *k = f->state;
     gen_radar_grid *g = &f->grid;
     grid_header h;
     if (!receive_all(k->socket, &h, sizeof h))
@@ -185,6 +219,12 @@ static gen_status receive_grid(gen_radar_file *f)
     g->width = h.width;
     g->degrees = h.degrees != 0;
     f->numbered = h.numbered != 0;
+    f->quantity = h.quantity >= 0 && h.quantity <= GEN_RADAR_DBZ ? (gen_radar_quantity)h.quantity
+                                                                 : GEN_RADAR_OTHER;
+    f->factor = h.factor;
+    f->interval = h.interval;
+    f->zr_a = h.zr_a;
+    f->zr_b = h.zr_b;
     GEN_TRY(GEN_ALLOC(&f->time, h.frames, "times"));
     GEN_TRY(GEN_ALLOC(&g->y, h.height, "grid: y"));
     GEN_TRY(GEN_ALLOC(&g->x, h.width, "grid: x"));
@@ -192,15 +232,17 @@ static gen_status receive_grid(gen_radar_file *f)
         !receive_all(k->socket, g->y, (uint64_t)h.height * sizeof *g->y) ||
         !receive_all(k->socket, g->x, (uint64_t)h.width * sizeof *g->x))
         return child_failed(f);
-    char **const text[3] = { &g->proj4, &g->mapping_name, &g->attributes };
-    for (int i = 0; i < 3; i++)
+    char **const text[TEXTS] = { &g->proj4, &g->mapping_name, &g->attributes,
+                                 &f->name,  &f->units,        &k->format_name };
+    for (int i = 0; i < TEXTS; i++)
         GEN_TRY(receive_text(f, h.text[i], text[i]));
     return GEN_OK;
 }
 
-gen_status gen_radar_isolate(gen_radar_file *f, const gen_radar_format *format)
+gen_status gen_radar_isolate(gen_radar_file *f, const unsigned char *head, size_t n)
 {
     isolated_state *k = NULL;
+    const gen_radar_format *format = f->format;
     int pair[2];
     GEN_TRY(GEN_ALLOC(&k, 1, "reading process"));
     *k = (isolated_state){ .child = -1, .socket = -1 };
@@ -217,7 +259,8 @@ gen_status gen_radar_isolate(gen_radar_file *f, const gen_radar_format *format)
         signal(SIGTERM, SIG_DFL);
         signal(SIGALRM, SIG_DFL);
         f->state = NULL;
-        serve(f, format, pair[1]);
+        f->format = format;
+        serve(f, head, n, pair[1]);
         _exit(0); /* nothing of the parent's is flushed or run twice */
     }
     close(pair[1]);
@@ -249,9 +292,19 @@ static void isolated_close(gen_radar_file *f)
     if (k->child > 0)
         while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR) {
         }
+    gen_free(k->format_name);
     gen_free(k);
     f->state = NULL;
 }
 
-const gen_radar_format gen_radar_isolated = { "isolated", NULL, NULL, isolated_read,
-                                              isolated_close };
+const char *gen_radar_file_format_name(const gen_radar_file *f)
+{
+    const isolated_state *k = f->state;
+    if (f->format != &gen_radar_isolated)
+        return f->format->name;
+    return k->format_name ? k->format_name : "unknown";
+}
+
+const gen_radar_format gen_radar_isolated = { .name = "isolated",
+                                              .read = isolated_read,
+                                              .close = isolated_close };

@@ -39,7 +39,7 @@ typedef struct netcdf_state {
     int nc, rain; /* ids */
     int rank;     /* 3, or 4 with realization */
     nc_type type;
-    double scale, offset; /* of packed values, times the factor of the units */
+    double scale, offset; /* of packed values */
     double fill[4];       /* packed values that are missing */
     int n_fill;
     double low, high;           /* valid packed values */
@@ -382,8 +382,10 @@ static gen_status packing(gen_radar_file *f, const char *name)
     GEN_TRY(one_number(f, k->rain, "add_offset", 0, &k->offset));
     if (k->scale == 0)
         return gen_fail(GEN_EDATA, "'%s': attribute '%s:scale_factor' is 0", f->path, name);
-    k->scale *= factor;
-    k->offset *= factor;
+    f->quantity = GEN_RADAR_RATE;
+    f->factor = factor;
+    GEN_TRY(gen_strdup(&f->name, name));
+    GEN_TRY(text_attribute(f, k->rain, "units", &f->units));
     int n = 1;
     GEN_TRY(number_attribute(f, k->rain, "_FillValue", k->fill, &n));
     if (n == 0)
@@ -642,7 +644,7 @@ static float unpack(const netcdf_state *k, double v)
     if (!(v >= k->low && v <= k->high))
         return NAN;
     v = v * k->scale + k->offset;
-    return v >= 0 && v >= k->low_rain && v <= k->high_rain && v <= 1e9 ? (float)v : NAN;
+    return v >= k->low_rain && v <= k->high_rain && fabs(v) <= 1e30 ? (float)v : NAN;
 }
 
 static gen_status netcdf_read(gen_radar_file *f, int64_t frame, float *rain)
@@ -684,5 +686,9 @@ static void netcdf_close(gen_radar_file *f)
     f->state = NULL;
 }
 
-const gen_radar_format gen_radar_netcdf = { "netCDF", recognises, netcdf_open, netcdf_read,
-                                            netcdf_close };
+const gen_radar_format gen_radar_netcdf = { .name = "netCDF",
+                                            .recognises = recognises,
+                                            .open = netcdf_open,
+                                            .read = netcdf_read,
+                                            .close = netcdf_close,
+                                            .risky = true };
