@@ -32,12 +32,12 @@ WITH_FFMPEG ?= auto
 WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
-CORE_PKGS := libcjson libzip zlib lapacke openblas
+CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
 WEATHER_PKGS := netcdf libpng cairo proj zlib
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
-    libzip-dev zlib1g-dev
+    libkissfft-dev libzip-dev zlib1g-dev
 WEATHER_DEBS := libnetcdf-dev libpng-dev libcairo2-dev libproj-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
@@ -169,8 +169,14 @@ MODEL := \
     libgen/model/torch.c \
 
 METRICS := \
+    metrics/cells.c \
     metrics/contingency.c \
+    metrics/fss.c \
+    metrics/pooled.c \
     metrics/probability.c \
+    metrics/result.c \
+    metrics/score.c \
+    metrics/spectrum.c \
 
 # Pictures and films, for every room.
 MEDIA := \
@@ -230,6 +236,7 @@ TESTS := \
     tests/check_ops.c \
     tests/golden/dgmr.c \
     tests/golden/advection.c \
+    tests/golden/forecast.c \
     tests/golden/layers.c \
     tests/golden/projection.c \
     tests/golden/ops.c \
@@ -287,6 +294,7 @@ KERNELS := \
     libgen/backends/cpu/kernels/pool.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
+    metrics/kernels/score.c \
 
 # ---- rules ---------------------------------------------------------------------------------------
 CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL) $(METRICS)

@@ -49,7 +49,8 @@ enum {
     GEN_SCORE_FSS = 8,           /* fractions skill score */
     GEN_SCORE_PSD = 16,          /* radially averaged power spectral density */
     GEN_SCORE_RANKS = 32,        /* rank histogram */
-    GEN_SCORE_ALL = 63
+    GEN_SCORE_ALL = 63,
+    GEN_SCORE_CRPS_PYSTEPS = 64 /* beside CRPS: pysteps' form of it */
 };
 
 /* When a value is an event of a threshold. A threshold is rounded to float before it is compared.
@@ -78,20 +79,18 @@ typedef struct gen_score_options {
     int windows; /* of the FSS, in cells; 0 = 1, 4, 16 and 64. Even ones reach one further to the
                     north and west, as in scipy.ndimage.uniform_filter */
     int64_t window[GEN_SCORE_LIST_MAX];
-    int pools; /* CRPS of pooled cells, windows of so many cells, side by side; 0 = 4 and 16. A
-                  window with a missing cell, or cut by the edge, is dropped. Larger than the field:
-                  no data */
+    int pools; /* CRPS of pooled cells, windows of so many cells, side by side; 0 = 4 and 16, -1 =
+                  none. A window with a missing cell, or cut by the edge, is dropped */
     int64_t pool[GEN_SCORE_LIST_MAX];
     gen_score_ties ties;
-    double rank_min; /* > 0: a cell where all are below is left out of the rank histogram, and
-                        values below are equal to each other; 0 = no such minimum */
-    uint64_t seed;   /* of GEN_TIES_DRAWN */
-    int bins;        /* of the reliability diagram; 0 = 10 */
-    int64_t
-        min_count;  /* bins with fewer cells in all are not known; 0 = 10 (as pysteps), 1 = none */
-    int roc_points; /* probabilities 0 ... 1 of the ROC curve; 0 = 10 (as pysteps) */
-    int ratios;     /* cost/loss ratios i/(ratios+1) of the economic value; 0 = 99 */
-    int threads;    /* 0 = all */
+    double rank_min;   /* > 0: a cell where all are below is left out of the rank histogram, and
+                          values below are equal to each other; 0 = no such minimum */
+    uint64_t seed;     /* of GEN_TIES_DRAWN */
+    int bins;          /* of the reliability diagram; 0 = 10 */
+    int64_t min_count; /* bins with fewer cells are not known; 0 = 10 (as pysteps) */
+    int roc_points;    /* probabilities 0 ... 1 of the ROC curve; 0 = 10 (as pysteps) */
+    int ratios;        /* cost/loss ratios i/(ratios+1) of the economic value; 0 = 99 */
+    int threads;       /* 0 = all */
 } gen_score_options;
 
 typedef struct gen_score gen_score;
@@ -128,9 +127,9 @@ GEN_API gen_status gen_score_restore(gen_score **out, const gen_score_options *o
 /* ---- results ------------------------------------------------------------------------------- */
 
 /* Mean over cells of mean|x - y| - sum|x - x'| / 2K^2 (standard) or / 2K(K-1) (fair: what an
- * infinite ensemble would get, can be below 0; unknown for one member). pysteps: Hersbach's form as
- * pysteps computes it, where a member equal to the observation loses the intervals beside it; too
- * low on rain, which is full of zeros. */
+ * infinite ensemble would get, can be below 0; unknown for one member). pysteps (where asked for):
+ * Hersbach's form as pysteps computes it, where a member equal to the observation loses the
+ * intervals beside it; too low on rain, which is full of zeros. */
 typedef struct gen_crps_scores {
     int64_t window; /* of the pool; 1 = cells */
     int64_t cells;
@@ -187,7 +186,7 @@ typedef struct gen_threshold_scores {
     gen_fss_scores *fss;              /* [windows] */
 } gen_threshold_scores;
 
-/* Of one lead time, or of all. Arrays that were not asked for are NULL with length 0. */
+/* Of one lead time, or of all. Arrays of what was not asked for have length 0. */
 typedef struct gen_score_result {
     int64_t cases;
     int64_t cells;                        /* used, over all cases */

@@ -26,12 +26,12 @@ gen_number gen_brier(const gen_probability_counts *c)
 }
 
 /* The bin of probability p: edges are spread evenly from -1e-6 to 1+1e-6, the upper belongs to it.
- */
+ * Rounded as numpy.linspace is: 0.5 lies on an edge, and the last bit decides on its side. */
 static int bin_of(double p, int bins)
 {
-    double step = (1 + 2e-6) / bins;
+    double step = ((1 + 1e-6) + 1e-6) / bins;
     int bin = 0;
-    while (bin < bins - 1 && p > -1e-6 + step * (bin + 1))
+    while (bin < bins - 1 && p > step * (bin + 1) + -1e-6)
         bin++;
     return bin;
 }

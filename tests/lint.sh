@@ -121,6 +121,7 @@ check_layers || status=1
 only_in oneDNN 'include.*dnnl' '^libgen/backends/cpu/' || status=1
 only_in 'BLAS and LAPACK' 'include.*(cblas|lapacke)' '^(libgen/backends/cpu/|metrics/|libgen/nn/params_init\.c)' || status=1
 only_in cJSON 'include.*cJSON' '^libgen/base/json\.c' || status=1
+only_in KissFFT 'include.*kiss_fft' '^metrics/spectrum\.c' || status=1
 only_in netCDF 'include.*netcdf' '^(weather/codec|tests)/' || status=1
 only_in PROJ 'include.*<proj\.h>' '^weather/projection\.c' || status=1
 only_in libzip 'include.*<zip\.h>' '^(libgen/model|tests)/' || status=1

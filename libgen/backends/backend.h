@@ -57,6 +57,10 @@ enum { GEN_KERNEL_IN_PLACE = 1, GEN_KERNEL_RESIDUAL_IN_PLACE = 2 };
 
 typedef enum gen_isa { GEN_ISA_BASE, GEN_ISA_AVX2, GEN_ISA_AVX512, GEN_ISA_AVX512_BF16 } gen_isa;
 
+/* The best instruction set that this processor has; GEN_ISA in the environment lowers it, for
+ * tests. EINVAL: GEN_ISA is no name of one. */
+gen_status gen_cpu_isa(gen_isa *out);
+
 /* The most that a device does, measured: multiply-adds between registers, copies through memory. */
 typedef struct gen_peak {
     double f32, bf16; /* flops a second */

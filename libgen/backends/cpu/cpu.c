@@ -52,8 +52,7 @@ static gen_isa detect(void)
 #endif
 }
 
-/* GEN_ISA lowers what was found, for tests. */
-static gen_status choose_isa(gen_isa *out)
+gen_status gen_cpu_isa(gen_isa *out)
 {
     static const char *const names[] = { "base", "avx2", "avx512", "avx512_bf16" };
     const char *wanted = getenv("GEN_ISA");
@@ -114,7 +113,7 @@ gen_status gen_cpu_open(gen_backend **out, int threads)
     gen_backend *b;
     gen_cpu *c;
     gen_isa isa;
-    GEN_TRY(choose_isa(&isa));
+    GEN_TRY(gen_cpu_isa(&isa));
     GEN_TRY(GEN_ALLOC(&b, 1, "backend"));
     b->name = "cpu";
     b->isa = isa;
