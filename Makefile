@@ -180,6 +180,8 @@ METRICS := \
 
 # Pictures and films, for every room.
 MEDIA := \
+    media/canvas.c \
+    media/chart.c \
     media/palette.c \
     media/png.c \
 
@@ -244,6 +246,7 @@ TESTS := \
     tests/unit/backend.c \
     tests/unit/advection.c \
     tests/unit/base.c \
+    tests/unit/chart.c \
     tests/unit/dgmr.c \
     tests/unit/file.c \
     tests/unit/film.c \

@@ -85,30 +85,14 @@ gen_status refuse_input(const file_list *l, const char *output)
     return GEN_OK;
 }
 
-/* "200,1.6" */
-static gen_status numbers(const char *text, const char *option, int n, double *out)
-{
-    char one[64];
-    for (int i = 0; i < n; i++) {
-        size_t length = strcspn(text, ",");
-        if (length >= sizeof one || (text[length] == ',') != (i < n - 1))
-            return gen_fail(GEN_EINVAL, "option --%s: expected %d numbers, with commas between",
-                            option, n);
-        memcpy(one, text, length);
-        one[length] = 0;
-        GEN_TRY(gen_parse_real(one, option, -1e9, 1e9, &out[i]));
-        text += length + (text[length] == ',');
-    }
-    return GEN_OK;
-}
-
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r)
 {
     const gen_radar_input *in = &r->common.radar;
     double zr[2] = { 0 };
     if (in->zr) {
-        GEN_TRY(numbers(in->zr, "zr", 2, zr));
-        if (!(zr[0] > 0) || !(zr[1] > 0))
+        int n = 2;
+        GEN_TRY(gen_parse_reals(in->zr, "option --zr", 0, 1e9, zr, &n));
+        if (n != 2 || !(zr[0] > 0) || !(zr[1] > 0))
             return gen_fail(GEN_EINVAL, "option --zr '%.40s': expected two numbers above 0",
                             in->zr);
     }

@@ -128,6 +128,28 @@ gen_status gen_parse_real(const char *text, const char *what, double min, double
     return GEN_OK;
 }
 
+gen_status gen_parse_reals(const char *text, const char *what, double min, double max, double *out,
+                           int *n)
+{
+    const char *rest = text;
+    int capacity = *n;
+    for (*n = 0;; rest++) {
+        char one[64];
+        size_t length = strcspn(rest, ",");
+        if (*n == capacity)
+            return gen_fail(GEN_EINVAL, "%s: '%s' holds more than %d numbers", what, text,
+                            capacity);
+        if (length >= sizeof one)
+            return gen_fail(GEN_EINVAL, "%s: '%.80s' is no list of numbers", what, text);
+        memcpy(one, rest, length);
+        one[length] = 0;
+        GEN_TRY(gen_parse_real(one, what, min, max, &out[(*n)++]));
+        rest += length;
+        if (*rest == 0)
+            return GEN_OK;
+    }
+}
+
 gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out)
 {
     static const struct {

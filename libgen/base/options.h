@@ -55,6 +55,10 @@ GEN_API gen_status gen_parse_int(const char *text, const char *what, int64_t min
 GEN_API gen_status gen_parse_real(const char *text, const char *what, double min, double max,
                                   double *out);
 
+/* "1,4,8": *n in capacity, out how many there are; each strict as above. EINVAL. */
+GEN_API gen_status gen_parse_reals(const char *text, const char *what, double min, double max,
+                                   double *out, int *n);
+
 /* "6G", "512MiB", "1000": decimal or binary units. EINVAL. */
 GEN_API gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out);
 

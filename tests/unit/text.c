@@ -91,6 +91,25 @@ static void nearest_word_is_near(void **state)
     assert_null(gen_nearest_word("xy", words, 5));
 }
 
+static void lists_of_numbers_are_strict(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "", ",", "1,", ",1", "1,,2", "1;2", "1,x", "1,2,3,4", "1,-1",
+                                       "1,nan", "1, 2" };
+    double v[3];
+    int n = 3;
+    assert_int_equal(gen_parse_reals("1,4.5,8", "list", 0, 10, v, &n), GEN_OK);
+    assert_int_equal(n, 3);
+    assert_true(v[0] == 1 && v[1] == 4.5 && v[2] == 8);
+    n = 3;
+    assert_int_equal(gen_parse_reals("7", "list", 0, 10, v, &n), GEN_OK);
+    assert_int_equal(n, 1);
+    for (int i = 0; i < GEN_LEN(bad); i++) {
+        n = 3;
+        expect_error(gen_parse_reals(bad[i], "list", 0, 10, v, &n), GEN_EINVAL, "list");
+    }
+}
+
 static void sizes_have_units(void **state)
 {
     (void)state;
@@ -337,6 +356,7 @@ int main(void)
         cmocka_unit_test(json_values_are_typed),
         cmocka_unit_test(settings_travel_through_json),
         cmocka_unit_test(writer_survives_every_failing_allocation),
+        cmocka_unit_test(lists_of_numbers_are_strict),
         cmocka_unit_test(sha256_examples),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
