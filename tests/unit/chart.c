@@ -48,7 +48,7 @@ static int find_line(const picture *p, int box[4])
     for (int y = 0; y < p->height; y++)
         for (int x = 0; x < p->width; x++) {
             const uint8_t *v = p->rgb + 3 * (y * p->width + x);
-            if (v[0] != 0x00 || v[1] != 0x72 || v[2] != 0xb2)
+            if (v[0] > 0x30 || abs(v[1] - 0x72) > 0x30 || abs(v[2] - 0xb2) > 0x30) /* edges blend */
                 continue;
             n++;
             box[0] = y < box[0] ? y : box[0];
