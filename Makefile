@@ -262,6 +262,7 @@ TESTS := \
     tests/unit/projection.c \
     tests/unit/plot.c \
     tests/unit/radar.c \
+    tests/unit/score.c \
     tests/unit/text.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \

@@ -81,7 +81,7 @@ static void sort(float *x, const int32_t (*network)[2], int64_t comparators)
         for (int i = 0; i < GEN_TILE; i++) {
             float u = a[i], v = b[i];
             a[i] = u < v ? u : v;
-            b[i] = u < v ? v : u;
+            b[i] = v > u ? v : u;
         }
     }
 }
@@ -95,11 +95,13 @@ static void moments(double (*sum)[GEN_SUM_LANES], float *mean, const float *x, c
     for (int64_t i = 0; i < GEN_TILE; i += WIDE) {
         wide first = widened(x + i), seen = widened(y + i);
         wide e1 = { 0 }, e2 = { 0 }, apart = { 0 }, off = { 0 }, offset = { 0 };
+        double weight = (double)(1 - k);
         for (int64_t m = 0; m < k; m++) {
             wide v = widened(x + m * GEN_TILE + i), e = v - first, d = v - seen;
             e1 += e;
             e2 += e * e;
-            apart += e * (double)(2 * m - k + 1);
+            apart += e * weight;
+            weight += 2;
             off += magnitude(d);
             offset += d * d;
         }
