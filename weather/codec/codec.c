@@ -13,6 +13,8 @@
 
 /* In this order: netCDF last of those in HDF5, since it takes any. */
 static const gen_radar_format *const formats[] = {
+    &gen_radar_odim,
+    &gen_radar_knmi,
     &gen_radar_netcdf,
 };
 

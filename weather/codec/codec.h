@@ -67,7 +67,9 @@ struct gen_radar_format {
 
 #define GEN_RADAR_HEAD 512
 
+extern const gen_radar_format gen_radar_knmi;
 extern const gen_radar_format gen_radar_netcdf;
+extern const gen_radar_format gen_radar_odim;
 
 /* EDATA: no such file, or of no format that we read. options must outlive the file. */
 gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
