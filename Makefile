@@ -293,6 +293,7 @@ FUZZ := \
 # Programs that `make bench` times, one a line.
 BENCHES := \
     tests/bench/serve_gen.c \
+    tests/bench/serve_scores.c \
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.

@@ -166,7 +166,8 @@ static void do_tile(const pass *p, gen_cells_scratch *scratch, tile *t,
 {
     const gen_score *s = p->c->s;
     int64_t n = p->cells - t->at < GEN_TILE ? p->cells - t->at : GEN_TILE;
-    s->loops->load(scratch->x, t->y, t->valid, p->observation, p->members, s->o.members, t->at, n);
+    s->loops->load(scratch->x, t->y, t->valid, p->observation, p->members, s->o.members, t->at,
+                   p->cells - t->at);
     s->loops->sort(scratch->x, (const int32_t(*)[2])s->network, s->comparators);
     s->loops->moments(sum, t->mean, scratch->x, t->y, s->o.members);
     if (gen_score_does(s, GEN_SCORE_CRPS_PYSTEPS))

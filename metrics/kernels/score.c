@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LANES = 16, WIDE = GEN_SUM_LANES };
@@ -29,7 +33,11 @@ INLINE wide widened(const float *x)
 {
     narrow v;
     memcpy(&v, x, sizeof v);
+#if defined(__AVX512F__)
+    return (wide)_mm512_cvtps_pd((__m256)v); /* the compiler takes five instructions */
+#else
     return __builtin_convertvector(v, wide);
+#endif
 }
 
 INLINE wide magnitude(wide v)
@@ -46,8 +54,9 @@ INLINE void add_to(double *sum, wide v)
 }
 
 static void load(float *x, float *y, int32_t *valid, const float *observation,
-                 const float *const *members, int64_t k, int64_t at, int64_t n)
+                 const float *const *members, int64_t k, int64_t at, int64_t left)
 {
+    int64_t n = left < GEN_TILE ? left : GEN_TILE;
     if (n < GEN_TILE) {
         memset(y, 0, GEN_TILE * sizeof *y);
         memset(x, 0, (size_t)k * GEN_TILE * sizeof *x);
@@ -56,10 +65,14 @@ static void load(float *x, float *y, int32_t *valid, const float *observation,
     for (int i = 0; i < GEN_TILE; i++)
         valid[i] = i < n && y[i] - y[i] == 0; /* not for NaN and infinity */
     for (int64_t m = 0; m < k; m++) {
-        float *r = x + m * GEN_TILE;
-        memcpy(r, members[m] + at, (size_t)n * sizeof *r);
-        for (int i = 0; i < GEN_TILE; i++)
-            valid[i] &= r[i] - r[i] == 0;
+        const float *from = members[m] + at;
+        float *restrict r = x + m * GEN_TILE;
+        for (int i = GEN_TILE; left >= 2 * GEN_TILE && i < 2 * GEN_TILE; i += LANES)
+            __builtin_prefetch(from + i); /* more streams than the hardware follows */
+        for (int64_t i = 0; i < n; i++) {
+            r[i] = from[i];
+            valid[i] &= from[i] - from[i] == 0;
+        }
     }
     int32_t all = 1;
     for (int i = 0; i < GEN_TILE; i++)
@@ -76,8 +89,8 @@ static void load(float *x, float *y, int32_t *valid, const float *observation,
 static void sort(float *x, const int32_t (*network)[2], int64_t comparators)
 {
     for (int64_t c = 0; c < comparators; c++) {
-        float *restrict a = x + network[c][0] * GEN_TILE, *restrict b =
-                                                              x + network[c][1] * GEN_TILE;
+        float *restrict a = x + network[c][0] * GEN_TILE;
+        float *restrict b = x + network[c][1] * GEN_TILE;
         for (int i = 0; i < GEN_TILE; i++) {
             float u = a[i], v = b[i];
             a[i] = u < v ? u : v;
@@ -94,17 +107,17 @@ static void moments(double (*sum)[GEN_SUM_LANES], float *mean, const float *x, c
     double unbias = k > 1 ? 1.0 / (double)(k - 1) : 0;
     for (int64_t i = 0; i < GEN_TILE; i += WIDE) {
         wide first = widened(x + i), seen = widened(y + i);
-        wide e1 = { 0 }, e2 = { 0 }, apart = { 0 }, off = { 0 }, offset = { 0 };
+        wide e1 = { 0 }, e2 = { 0 }, apart = { 0 }, off = { 0 };
         double weight = (double)(1 - k);
         for (int64_t m = 0; m < k; m++) {
-            wide v = widened(x + m * GEN_TILE + i), e = v - first, d = v - seen;
+            wide v = widened(x + m * GEN_TILE + i), e = v - first;
             e1 += e;
             e2 += e * e;
             apart += e * weight;
             weight += 2;
-            off += magnitude(d);
-            offset += d * d;
+            off += magnitude(v - seen);
         }
+        wide under = first - seen, squares = e2 + under * (2.0 * e1 + under * (double)k);
         wide average = first + e1 / (double)k, error = average - seen;
         wide variance = (e2 - e1 * e1 / (double)k) * unbias;
         variance = (wide)((mask)variance & (mask)(variance > 0));
@@ -113,7 +126,7 @@ static void moments(double (*sum)[GEN_SUM_LANES], float *mean, const float *x, c
         add_to(sum[GEN_SUM_MEAN_ABS], magnitude(error));
         add_to(sum[GEN_SUM_MEAN_SQUARE], error * error);
         add_to(sum[GEN_SUM_ABS], off);
-        add_to(sum[GEN_SUM_SQUARE], offset);
+        add_to(sum[GEN_SUM_SQUARE], squares);
         add_to(sum[GEN_SUM_VARIANCE], variance);
         add_to(sum[GEN_SUM_APART], apart);
         narrow kept = __builtin_convertvector(average, narrow);

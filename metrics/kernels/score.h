@@ -29,10 +29,11 @@ enum {
 };
 
 typedef struct gen_score_loops {
-    /* Cells [at, at+n), n <= GEN_TILE. valid[i] is 1 where y and every member are finite; other
-     * cells, and those beyond n, are 0 in x and y, and so add nothing to any sum. */
+    /* A tile of cells from `at` on; `left` are left. valid[i] is 1 where y and every member are
+     * finite; other cells, and those beyond the end, are 0 in x and y, and so add nothing to any
+     * sum. */
     void (*load)(float *x, float *y, int32_t *valid, const float *observation,
-                 const float *const *members, int64_t k, int64_t at, int64_t n);
+                 const float *const *members, int64_t k, int64_t at, int64_t left);
     /* Comparators (a, b): rows a < b of x, the smaller goes to a. */
     void (*sort)(float *x, const int32_t (*network)[2], int64_t comparators);
     /* All sums but pysteps', of sorted members; mean [GEN_TILE] gets the ensemble mean. */

@@ -15,4 +15,7 @@ echo "# $(date -u +%Y-%m-%d), $(nproc) processors: $(sed -n 's/^model name.*: //
 if [ -x "$PEERS/venv/bin/python" ] && [ -f "$here/advection.py" ]; then
     echo; "$python" "$here/advection.py" "$B" --busy
 fi
+if [ -x "$PEERS/venv/bin/python" ]; then
+    echo; "$python" "$here/scores.py" "$B"
+fi
 "$python" "$here/convolutions.py" "$B"
