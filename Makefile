@@ -33,12 +33,12 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libpng cairo proj zlib
+WEATHER_PKGS := netcdf hdf5 libpng cairo proj zlib libarchive libzip
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libkissfft-dev libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libhdf5-dev libpng-dev libcairo2-dev libproj-dev
+WEATHER_DEBS := libnetcdf-dev libhdf5-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
@@ -203,8 +203,13 @@ WEATHER := \
     weather/codec/knmi.c \
     weather/codec/netcdf.c \
     weather/codec/netcdf_writer.c \
+    weather/codec/nimrod.c \
+    weather/codec/npz.c \
     weather/codec/odim.c \
+    weather/codec/pgm.c \
     weather/codec/proj_repair.c \
+    weather/codec/radolan.c \
+    weather/codec/raster.c \
     weather/codec/rate.c \
     weather/codec/sequence_file.c \
     weather/codec/unpack.c \

@@ -27,10 +27,15 @@ enum global {
     ENCODE,
     DEVICE,
     DTYPE,
-    STORAGE
+    STORAGE,
+    NEW_ARRAY,
+    ARRAY,
+    ARRAY_TYPE,
+    TIME
 };
 
-/* Everything of Python that a pickle may name. */
+/* Everything of Python that a pickle may name: from NEW_ARRAY on in arrays of times, else in state
+ * dicts. */
 static const struct allowed {
     const char *module, *name;
     enum global what;
@@ -63,6 +68,11 @@ static const struct allowed {
     { "builtins", "set", SET, NULL },
     { "__builtin__", "frozenset", SET, NULL },
     { "builtins", "frozenset", SET, NULL },
+    { "numpy.core.multiarray", "_reconstruct", NEW_ARRAY, NULL },
+    { "numpy._core.multiarray", "_reconstruct", NEW_ARRAY, NULL }, /* from NumPy 2 on */
+    { "numpy", "ndarray", ARRAY, NULL },
+    { "numpy", "dtype", ARRAY_TYPE, NULL },
+    { "datetime", "datetime", TIME, NULL },
 };
 
 typedef gen_pickle_value value;
@@ -218,9 +228,10 @@ static gen_status pop_mark(struct machine *m, value ***item, uint64_t *n)
 
 static const char *kind_name(const value *v)
 {
-    static const char *const names[] = { "None",     "a bool",    "an int",   "an int",   "a float",
-                                         "text",     "bytes",     "a tuple",  "a list",   "a dict",
-                                         "a global", "a storage", "a tensor", "an object" };
+    static const char *const names[] = { "None",     "a bool",    "an int",   "an int",
+                                         "a float",  "text",      "bytes",    "a tuple",
+                                         "a list",   "a dict",    "a global", "a storage",
+                                         "a tensor", "an object", "a time" };
     return names[v->kind];
 }
 
@@ -299,16 +310,18 @@ static gen_status push_global(struct machine *m, const char *module, const char 
 {
     char qm[GEN_QUOTE], qn[GEN_QUOTE];
     for (int i = 0; i < GEN_LEN(allowed); i++)
-        if (strcmp(allowed[i].module, module) == 0 && strcmp(allowed[i].name, name) == 0) {
+        if (strcmp(allowed[i].module, module) == 0 && strcmp(allowed[i].name, name) == 0 &&
+            (allowed[i].what >= NEW_ARRAY) == m->source->times) {
             value *v;
             GEN_TRY(push_new(m, GEN_PICKLE_GLOBAL, &v));
             v->what = i;
             return GEN_OK;
         }
-    return gen_fail(GEN_EMODEL,
-                    "the pickle names '%s.%s', which is not part of a state dict (nothing was "
-                    "executed); save model.state_dict() alone, or as safetensors",
-                    gen_quote(module, qm), gen_quote(name, qn));
+    return gen_fail(GEN_EMODEL, "the pickle names '%s.%s', which is not part of %s",
+                    gen_quote(module, qm), gen_quote(name, qn),
+                    m->source->times ? "an array of times (nothing was executed)"
+                                     : "a state dict (nothing was executed); save "
+                                       "model.state_dict() alone, or as safetensors");
 }
 
 /* GLOBAL: two lines of text. */
@@ -420,6 +433,18 @@ static gen_status build_container(struct machine *m, gen_pickle_kind kind, const
     return GEN_OK;
 }
 
+/* datetime(b'...'), without a zone. */
+static gen_status make_time(struct machine *m, const value *args)
+{
+    value *v;
+    if (args->length != 1 || args->item[0]->kind != GEN_PICKLE_BYTES || args->item[0]->length != 10)
+        return gen_fail(GEN_EMODEL, "the pickle makes a time from something other than 10 bytes");
+    GEN_TRY(push_new(m, GEN_PICKLE_TIME, &v));
+    v->text = args->item[0]->text;
+    v->length = 10;
+    return GEN_OK;
+}
+
 /* "Calls": each allowed name has a meaning here, written above; nothing of Python is run. */
 static gen_status reduce(struct machine *m)
 {
@@ -452,13 +477,28 @@ static gen_status reduce(struct machine *m)
         v->length = args->item[0]->length;
         return GEN_OK;
     case DEVICE:
+    case ARRAY_TYPE:
         return push_new(m, GEN_PICKLE_OPAQUE, NULL);
+    case NEW_ARRAY: /* empty: filled by BUILD */
+        return push_new(m, GEN_PICKLE_LIST, NULL);
+    case TIME:
+        return make_time(m, args);
     case DTYPE:
     case STORAGE:
+    case ARRAY:
         break;
     }
     return gen_fail(GEN_EMODEL, "the pickle calls '%s.%s'", allowed[f->what].module,
                     allowed[f->what].name);
+}
+
+/* The state of an array: (version, shape, dtype, is it Fortran's, [objects]). */
+static gen_status fill_array(struct machine *m, value *array, const value *attributes)
+{
+    if (attributes->kind != GEN_PICKLE_TUPLE || attributes->length != 5 ||
+        attributes->item[4]->kind != GEN_PICKLE_LIST || attributes->item[4] == array)
+        return gen_fail(GEN_EMODEL, "the pickle fills an array with something other than objects");
+    return append(m, array, attributes->item[4]->item, attributes->item[4]->length);
 }
 
 /* BUILD: attributes of an object. A state dict has `_metadata`, which is of no use here. */
@@ -467,6 +507,10 @@ static gen_status build(struct machine *m)
     value *attributes, *object;
     GEN_TRY(pop(m, &attributes));
     GEN_TRY(peek(m, &object));
+    if (m->source->times && object->kind == GEN_PICKLE_LIST)
+        return fill_array(m, object, attributes);
+    if (m->source->times && object->kind == GEN_PICKLE_OPAQUE) /* byte order of a dtype */
+        return GEN_OK;
     if (object->kind != GEN_PICKLE_DICT && object->kind != GEN_PICKLE_TENSOR)
         return gen_fail(GEN_EMODEL, "the pickle sets attributes of %s", kind_name(object));
     return GEN_OK;

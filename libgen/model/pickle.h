@@ -2,8 +2,8 @@
  *
  * Reads a Python pickle (protocol 2 to 5) as data. Nothing is imported, called or executed: a
  * pickle is a program for a stack machine, and only the instructions are known here that build
- * numbers, text, tuples, lists, dicts and the handful of objects in a PyTorch state dict. Any other
- * name is an error that says it.
+ * numbers, text, tuples, lists, dicts and the handful of objects in a PyTorch state dict, or those
+ * in a NumPy array of times. Any other name is an error that says it.
  *
  * Limits: instructions, depth of the stack, bytes of values. What is built may share parts or even
  * contain itself: whoever walks it bounds the depth.
@@ -31,7 +31,9 @@ typedef enum gen_pickle_kind {
     GEN_PICKLE_GLOBAL, /* an allowed name of Python: text, and what it stands for */
     GEN_PICKLE_STORAGE, /* a block of elements elsewhere in the file */
     GEN_PICKLE_TENSOR,  /* a view of a storage */
-    GEN_PICKLE_OPAQUE   /* known and of no use here: torch.device, a dtype */
+    GEN_PICKLE_OPAQUE,  /* known and of no use here: torch.device, a dtype */
+    GEN_PICKLE_TIME     /* datetime.datetime: its 10 bytes in text, big-endian: year (2), month,
+                           day, hour, minute, second, microseconds (3) */
 } gen_pickle_kind;
 
 typedef struct gen_pickle_value gen_pickle_value;
@@ -67,6 +69,7 @@ typedef struct gen_pickle_source {
     unsigned char *window; /* of a file: buffered bytes from window_at on */
     uint64_t window_at, window_size;
     gen_pickle_value *storages; /* out: every storage met, newest first */
+    bool times; /* a NumPy array of datetime objects (a list here), instead of a state dict */
 } gen_pickle_source;
 
 /* Reads one pickle; values live in `arena`. Leaves source->at behind the pickle. Every error is

@@ -18,6 +18,9 @@
 
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
+#include "libgen/tensor/npy.h"
+
+#define MAX_HEADER 65536
 
 static const struct {
     const char *descr;
@@ -63,46 +66,78 @@ static gen_status parse_shape(const char *p, gen_shape *s, const char *path)
     }
 }
 
-static gen_status parse_header(const char *header, gen_tensor *t, int *raw, const char *path)
+static gen_status parse_header(const char *header, gen_npy_header *out, const char *path)
 {
     const char *descr = value_of(header, "descr"), *order = value_of(header, "fortran_order");
-    GEN_TRY(parse_shape(value_of(header, "shape"), &t->shape, path));
+    GEN_TRY(parse_shape(value_of(header, "shape"), &out->shape, path));
     if (!order || strncmp(order, "False", 5))
         return gen_fail(GEN_EDATA, "'%s': .npy is in Fortran order, expected C order", path);
-    for (int i = 0; descr && i < GEN_LEN(formats); i++)
-        if (descr[0] == '\'' && !strncmp(descr + 1, formats[i].descr, 3) && descr[4] == '\'') {
+    bool text = descr && *descr == '\'';
+    snprintf(out->type, sizeof out->type, "%.*s", text ? (int)strcspn(descr + 1, "'\n") : 1,
+             text    ? descr + 1
+             : descr ? descr
+                     : "");
+    return GEN_OK;
+}
+
+/* Bytes of the text behind the first `at` bytes of a header. */
+static uint64_t header_length(const unsigned char *head, uint64_t *at)
+{
+    uint64_t n = head[8] | (uint64_t)head[9] << 8;
+    *at = head[6] > 1 ? 12 : 10;
+    return head[6] > 1 ? n | (uint64_t)head[10] << 16 | (uint64_t)head[11] << 24 : n;
+}
+
+gen_status gen_npy_header_read(gen_npy_header *out, const unsigned char *bytes, uint64_t size,
+                               const char *path)
+{
+    char *text;
+    uint64_t at;
+    *out = (gen_npy_header){ 0 };
+    if (size < 10 || memcmp(bytes, "\x93NUMPY", 6))
+        return gen_fail(GEN_EDATA, "'%s' is not a .npy file", path);
+    if (size < 12)
+        return gen_fail(GEN_EDATA, "'%s': .npy header is cut short", path);
+    uint64_t n = header_length(bytes, &at);
+    if (n > MAX_HEADER)
+        return gen_fail(GEN_EDATA, "'%s': .npy header has %llu bytes, expected at most %d", path,
+                        (unsigned long long)n, MAX_HEADER);
+    if (n > size - at)
+        return gen_fail(GEN_EDATA, "'%s': .npy header is cut short", path);
+    GEN_TRY(GEN_ALLOC(&text, n + 1, "npy header"));
+    memcpy(text, bytes + at, n);
+    out->data = at + n;
+    gen_status status = parse_header(text, out, path);
+    gen_free(text);
+    return status;
+}
+
+static gen_status known_type(const gen_npy_header *h, gen_tensor *t, int *raw, const char *path)
+{
+    for (int i = 0; i < GEN_LEN(formats); i++)
+        if (strcmp(h->type, formats[i].descr) == 0) {
             t->dtype = formats[i].dtype;
+            t->shape = h->shape;
             *raw = formats[i].raw;
             return GEN_OK;
         }
-    int n = !descr ? 7 : *descr == '\'' ? (int)strcspn(descr + 1, "'\n") + 2 : 1;
-    return gen_fail(GEN_EDATA, "'%s': .npy type is %.*s, expected one of f2 f4 f8 i2 i4 i8 u1 u2",
-                    path, n < 40 ? n : 40, descr ? descr : "missing");
+    return gen_fail(GEN_EDATA, "'%s': .npy type is '%s', expected one of f2 f4 f8 i2 i4 i8 u1 u2",
+                    path, h->type);
 }
 
+/* Leaves the file where its data begin. */
 static gen_status read_header(FILE *f, gen_tensor *t, int *raw, const char *path)
 {
-    unsigned char head[12];
-    char *header;
-    if (fread(head, 1, 10, f) != 10 || memcmp(head, "\x93NUMPY", 6))
-        return gen_fail(GEN_EDATA, "'%s' is not a .npy file", path);
-    size_t n = head[8] | (size_t)head[9] << 8;
-    if (head[6] > 1) {
-        if (fread(head + 10, 1, 2, f) != 2)
-            return gen_fail(GEN_EDATA, "'%s': .npy header is cut short", path);
-        n |= (size_t)head[10] << 16 | (size_t)head[11] << 24;
-    }
-    if (n > 65536)
-        return gen_fail(GEN_EDATA, "'%s': .npy header has %zu bytes, expected at most 65536", path,
-                        n);
-    GEN_TRY(GEN_ALLOC(&header, n + 1, "npy header"));
-    gen_status status;
-    if (fread(header, 1, n, f) != n)
-        status = gen_fail(GEN_EDATA, "'%s': .npy header is cut short", path);
-    else
-        status = parse_header(header, t, raw, path);
-    gen_free(header);
-    return status;
+    gen_npy_header h;
+    unsigned char *bytes;
+    GEN_TRY(GEN_ALLOC(&bytes, MAX_HEADER + 12, "npy header"));
+    size_t n = fread(bytes, 1, MAX_HEADER + 12, f);
+    gen_status status = gen_npy_header_read(&h, bytes, n, path);
+    gen_free(bytes);
+    GEN_TRY(status);
+    if (fseek(f, (long)h.data, SEEK_SET) != 0)
+        return gen_fail(GEN_EIO, "'%s': reading failed", path);
+    return known_type(&h, t, raw, path);
 }
 
 static void widen(int32_t *dst, const unsigned char *src, int raw, int64_t n)
@@ -137,8 +172,8 @@ gen_status gen_npy_read(gen_tensor *out, const char *path, uint64_t max_bytes)
     size_t size = (size_t)n * (raw ? 2 : gen_dtype_size(t.dtype));
     long at = ftell(f);
     if (at < 0 || fseek(f, 0, SEEK_END) || ftell(f) - at < (long)size || fseek(f, at, SEEK_SET))
-        GEN_GOTO(gen_fail(GEN_EDATA, "'%s': .npy data is cut short: expected %zu bytes", path,
-                          size));
+        GEN_GOTO(
+            gen_fail(GEN_EDATA, "'%s': .npy data is cut short: expected %zu bytes", path, size));
     GEN_GOTO(gen_tensor_create(&t, t.dtype, t.shape));
     if (raw)
         GEN_GOTO(GEN_ALLOC(&narrow, size, "npy data"));
@@ -183,8 +218,9 @@ gen_status gen_npy_write(const char *path, const gen_tensor *t)
         gen_convert(wide, GEN_F32, t->data, t->dtype, n);
         data = wide;
     }
-    unsigned char head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total,
-                               (unsigned char)(total >> 8) };
+    unsigned char head[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total, (unsigned char)(total >> 8)
+    };
     fwrite(head, 1, 10, o.file);
     fprintf(o.file, "%s%*s\n", header, total - len - 1, "");
     fwrite(data, gen_dtype_size(dtype), (size_t)n, o.file);

@@ -27,12 +27,18 @@
 /* How expected.json counts in a folder. An entry belongs to the first row whose prefix it has. */
 static const struct folder {
     const char *prefix;
-    double undetected;   /* value there of cells where nothing was detected; NAN = missing */
-    bool south_first;    /* its row 0 is the south edge */
-    double gain, offset; /* its value = ours * gain + offset; gain 0 = 1 */
+    double undetected;    /* value there of cells where nothing was detected; NAN = missing */
+    bool south_first;     /* its row 0 is the south edge */
+    double gain, offset;  /* its value = ours * gain + offset; gain 0 = 1 */
+    const char *variable; /* what of a file it has */
 } folders[] = {
+    { .prefix = "fmi_pgm/", .undetected = NAN },
     { .prefix = "knmi_hdf5/", .undetected = 0 },
+    { .prefix = "meteonet_npz/", .undetected = 0 },
+    { .prefix = "nimrod/", .south_first = true, .variable = "1" },
     { .prefix = "opera_hdf5_odim/", .undetected = NAN },
+    { .prefix = "radolan/raa01-rx", .south_first = true, .gain = 2, .offset = 65 }, /* counts */
+    { .prefix = "radolan/", .south_first = true },
 };
 
 static gen_json *expected;
@@ -118,7 +124,7 @@ static void check_entry(const char *entry, const gen_json *k, const struct folde
 {
     char path[1024];
     gen_radar_contents *c = NULL;
-    gen_radar_read_options o = { 0 };
+    gen_radar_read_options o = { .variable = f->variable };
     snprintf(path, sizeof path, "%s/data/radar/native/%s", getenv("GEN_SHARED"), entry);
     char *colon = strchr(path + strlen(getenv("GEN_SHARED")), ':');
     if (colon) {
@@ -173,14 +179,39 @@ static void odim_hdf5_equals_h5py(void **state)
     check_folder("opera_hdf5_odim/");
 }
 
+static void pgm_equals_pillow(void **state)
+{
+    (void)state;
+    check_folder("fmi_pgm/");
+}
+
+static void npz_equals_numpy(void **state)
+{
+    (void)state;
+    check_folder("meteonet_npz/");
+}
+
+static void nimrod_equals_iris(void **state)
+{
+    (void)state;
+    check_folder("nimrod/");
+}
+
+static void radolan_equals_wradlib(void **state)
+{
+    (void)state;
+    check_folder("radolan/");
+}
+
 int main(void)
 {
     char path[1024], *text = NULL;
     uint64_t size = 0;
     const char *shared = getenv("GEN_SHARED");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knmi_hdf5_equals_h5py),
-        cmocka_unit_test(odim_hdf5_equals_h5py),
+        cmocka_unit_test(knmi_hdf5_equals_h5py), cmocka_unit_test(odim_hdf5_equals_h5py),
+        cmocka_unit_test(pgm_equals_pillow),     cmocka_unit_test(npz_equals_numpy),
+        cmocka_unit_test(nimrod_equals_iris),    cmocka_unit_test(radolan_equals_wradlib),
     };
     snprintf(path, sizeof path, "%s/data/radar/native/expected.json", shared ? shared : "");
     if (shared && gen_file_read(path, 1 << 22, &text, &size) == GEN_OK &&

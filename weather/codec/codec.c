@@ -15,6 +15,10 @@
 static const gen_radar_format *const formats[] = {
     &gen_radar_odim,
     &gen_radar_knmi,
+    &gen_radar_pgm,
+    &gen_radar_radolan,
+    &gen_radar_nimrod,
+    &gen_radar_npz,
     &gen_radar_netcdf,
 };
 

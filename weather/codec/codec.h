@@ -69,7 +69,11 @@ struct gen_radar_format {
 
 extern const gen_radar_format gen_radar_knmi;
 extern const gen_radar_format gen_radar_netcdf;
+extern const gen_radar_format gen_radar_nimrod;
+extern const gen_radar_format gen_radar_npz;
 extern const gen_radar_format gen_radar_odim;
+extern const gen_radar_format gen_radar_pgm;
+extern const gen_radar_format gen_radar_radolan;
 
 /* EDATA: no such file, or of no format that we read. options must outlive the file. */
 gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
