@@ -220,6 +220,9 @@ WEATHER := \
     weather/inspect.c \
     weather/nowcast.c \
     weather/plot.c \
+    weather/plot_axes.c \
+    weather/plot_field.c \
+    weather/plot_page.c \
     weather/projection.c \
     weather/series.c \
     weather/simulate.c \

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The page: where the maps lie, their headings and frames, the legend; by Cairo.
+ */
+#include "weather/plot_page.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define MAX_SIDE 30000       /* px */
+#define MAX_PIXELS 250000000 /* 1 GB */
+#define MAX_PANELS 10000
+
+enum {
+    MARGIN = 14,
+    TITLE = 30, /* height of the picture's title line */
+    SUBTITLE = 20,
+    PANEL_TITLE = 22,
+    GAP = 14,
+    LEGEND = 86, /* width */
+    BOX = 20,    /* height of a class in the legend */
+};
+
+/* ---- layout ------------------------------------------------------------------------------ */
+
+/* Width of a cell over its height, as seen on the ground. */
+static double cell_aspect(const gen_radar_grid *g)
+{
+    if (g->height < 2 || g->width < 2)
+        return 1;
+    double dx = fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1);
+    double dy = fabs(g->y[g->height - 1] - g->y[0]) / (double)(g->height - 1);
+    if (g->degrees)
+        dx *= cos(0.5 * (g->y[0] + g->y[g->height - 1]) * 3.14159265358979323846 / 180);
+    double aspect = dx / dy;
+    return aspect > 0.1 && aspect < 10 ? aspect : 1;
+}
+
+/* Outer edges of an axis, half a cell beyond the outermost centres. */
+static void outer_edges(const double *v, int64_t n, bool is_degrees, double edge[2])
+{
+    double half = n > 1 ? 0.5 * (v[n - 1] - v[0]) / (double)(n - 1) : is_degrees ? 0.005 : 500;
+    edge[0] = v[0] - half;
+    edge[1] = v[n - 1] + half;
+}
+
+static gen_status lay_out(gen_plot_page *p)
+{
+    int size = p->o.size ? p->o.size : p->n == 1 ? 640 : p->n <= 4 ? 400 : 260;
+    if (size < 1 || size > MAX_SIDE)
+        return gen_fail(GEN_EINVAL, "plot: maps of %d px, expected 1 to %d", size, MAX_SIDE);
+    double ratio = (double)p->grid->width * cell_aspect(p->grid) / (double)p->grid->height;
+    ratio = fmin(fmax(ratio, 0.05), 20);
+    p->map_width = ratio >= 1 ? size : (int)ceil(size * ratio);
+    p->map_height = ratio >= 1 ? (int)ceil(size / ratio) : size;
+    p->columns = p->o.columns > 0 && p->o.columns < p->n ? p->o.columns : p->n;
+    p->rows = (p->n + p->columns - 1) / p->columns;
+    p->top = MARGIN + (p->o.title ? TITLE : 0) + (p->o.subtitle ? SUBTITLE : 0);
+    int64_t width =
+        2 * MARGIN + LEGEND + (int64_t)p->columns * (GEN_PLOT_AXIS_LEFT + p->map_width + GAP);
+    int64_t body = (int64_t)p->rows * (PANEL_TITLE + p->map_height + GEN_PLOT_AXIS_BOTTOM);
+    int64_t legend = PANEL_TITLE + 14 + BOX * p->legend->n + 70;
+    int64_t height = p->top + (body > legend ? body : legend) + MARGIN;
+    if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
+        return gen_fail(GEN_EINVAL,
+                        "plot: %d maps of %d x %d px make a picture of %lld x %lld px, expected at "
+                        "most %d a side and %d in all",
+                        p->n, p->map_width, p->map_height, (long long)width, (long long)height,
+                        MAX_SIDE, MAX_PIXELS);
+    p->width = (int)width;
+    p->height = (int)height;
+    return GEN_OK;
+}
+
+gen_status gen_plot_page_open(gen_plot_page *p, const gen_radar_grid *grid, int n,
+                              const gen_plot_options *options)
+{
+    *p = (gen_plot_page){ .grid = grid, .n = n };
+    if (options)
+        p->o = *options;
+    p->legend = gen_plot_legend_of(p->o.scale);
+    if (!p->legend)
+        return gen_fail(GEN_EINVAL, "plot: no scale has the number %d", (int)p->o.scale);
+    if (n < 1 || n > MAX_PANELS || grid->height < 1 || grid->width < 1)
+        return gen_fail(GEN_EINVAL, "plot: %d maps of %lld x %lld cells, expected 1 to %d maps", n,
+                        (long long)grid->height, (long long)grid->width, MAX_PANELS);
+    GEN_TRY(lay_out(p));
+    outer_edges(grid->x, grid->width, grid->degrees, p->x);
+    outer_edges(grid->y, grid->height, grid->degrees, p->y);
+    gen_status status = gen_projection_open(&p->projection, grid);
+    if (status != GEN_OK && status != GEN_EDATA) /* EDATA: unknown, drawn in km */
+        return status;
+    p->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, p->width, p->height);
+    p->c = cairo_create(p->surface);
+    return GEN_OK;
+}
+
+void gen_plot_page_close(gen_plot_page *p)
+{
+    if (p->c)
+        cairo_destroy(p->c);
+    if (p->surface)
+        cairo_surface_destroy(p->surface);
+    gen_projection_free(&p->projection);
+    *p = (gen_plot_page){ 0 };
+}
+
+/* ---- drawing ----------------------------------------------------------------------------- */
+
+void gen_plot_colour(cairo_t *c, uint32_t rgb)
+{
+    cairo_set_source_rgb(c, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0,
+                         (rgb & 255) / 255.0);
+}
+
+double gen_plot_text_width(cairo_t *c, const char *s)
+{
+    cairo_text_extents_t e;
+    cairo_text_extents(c, s, &e);
+    return e.x_advance;
+}
+
+void gen_plot_text(cairo_t *c, double x, double y, double align, const char *s)
+{
+    cairo_move_to(c, floor(x - align * gen_plot_text_width(c, s)), y);
+    cairo_show_text(c, s);
+}
+
+void gen_plot_font(cairo_t *c, double size, bool bold)
+{
+    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size(c, size);
+    gen_plot_colour(c, 0x222222);
+}
+
+/* Title on the left, note on the right, as small as it takes to keep them apart. */
+static void draw_heading(const gen_plot_page *p, const gen_plot_panel *panel, int left, int y)
+{
+    cairo_t *c = p->c;
+    const char *a = panel->title ? panel->title : "", *b = panel->note ? panel->note : "";
+    double size = p->map_width < 320 ? 11 : 13;
+    for (; size > 6; size--) {
+        gen_plot_font(c, size, true);
+        double title = gen_plot_text_width(c, a);
+        gen_plot_font(c, size - 1, false);
+        if (title + gen_plot_text_width(c, b) + 6 <= p->map_width)
+            break;
+    }
+    gen_plot_text(c, left + p->map_width, y, 1, b);
+    gen_plot_font(c, size, true);
+    gen_plot_text(c, left, y, 0, a);
+}
+
+static void draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int index)
+{
+    cairo_t *c = p->c;
+    int left = MARGIN + GEN_PLOT_AXIS_LEFT +
+               index % p->columns * (GEN_PLOT_AXIS_LEFT + p->map_width + GAP);
+    int top = p->top + PANEL_TITLE +
+              index / p->columns * (PANEL_TITLE + p->map_height + GEN_PLOT_AXIS_BOTTOM);
+    gen_plot_field(p, panel->rain, left, top);
+    gen_plot_axes(p, left, top);
+    gen_plot_colour(c, 0x222222);
+    cairo_rectangle(c, left - 0.5, top - 0.5, p->map_width + 1, p->map_height + 1);
+    cairo_stroke(c);
+    draw_heading(p, panel, left, top - 7);
+}
+
+static void draw_box(cairo_t *c, int left, int top, const int size[2], uint32_t fill)
+{
+    gen_plot_colour(c, fill);
+    cairo_rectangle(c, left, top, size[0], size[1]);
+    cairo_fill(c);
+}
+
+static void draw_frame(cairo_t *c, int left, int top, const int size[2])
+{
+    gen_plot_colour(c, 0x222222);
+    cairo_rectangle(c, left - 0.5, top - 0.5, size[0] + 1, size[1] + 1);
+    cairo_stroke(c);
+}
+
+/* The bar of classes, each label at the lower edge of its class, and the two shades beside rain. */
+static void draw_legend(gen_plot_page *p)
+{
+    cairo_t *c = p->c;
+    const gen_plot_legend *l = p->legend;
+    const int box[2] = { 22, BOX }, bar[2] = { 22, BOX * l->n }, other[2] = { 22, 14 };
+    int left = p->width - MARGIN - LEGEND + 18, top = p->top + PANEL_TITLE + 14;
+    gen_plot_font(c, 11, true);
+    gen_plot_text(c, left, top - 7, 0, l->unit);
+    gen_plot_font(c, 11, false);
+    cairo_set_line_width(c, 1);
+    for (int k = l->n - 1, y = top; k >= 0; k--, y += BOX) {
+        draw_box(c, left, y, box, l->classes[k].colour);
+        gen_plot_colour(c, 0x222222);
+        gen_plot_text(c, left + box[0] + 6, y + BOX + 4, 0, l->classes[k].label);
+    }
+    draw_frame(c, left, top, bar);
+    const uint32_t shade[2] = { GEN_PLOT_WHITE, GEN_PLOT_MISSING };
+    const char *const label[2] = { l->below, "no data" };
+    for (int k = 0; k < 2; k++) {
+        int y = top + bar[1] + 18 + k * 22;
+        draw_box(c, left, y, other, shade[k]);
+        draw_frame(c, left, y, other);
+        gen_plot_text(c, left + other[0] + 6, y + 11, 0, label[k]);
+    }
+}
+
+/* Cairo's pixels as red, green, blue. */
+static void copy_pixels(const gen_plot_page *p, uint8_t *rgb)
+{
+    cairo_surface_flush(p->surface);
+    const unsigned char *data = cairo_image_surface_get_data(p->surface);
+    int stride = cairo_image_surface_get_stride(p->surface);
+    for (int y = 0; y < p->height; y++) {
+        const uint32_t *from = (const uint32_t *)(const void *)(data + (int64_t)y * stride);
+        for (int x = 0; x < p->width; x++, rgb += 3) {
+            rgb[0] = (uint8_t)(from[x] >> 16);
+            rgb[1] = (uint8_t)(from[x] >> 8);
+            rgb[2] = (uint8_t)from[x];
+        }
+    }
+}
+
+gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, uint8_t *rgb)
+{
+    gen_plot_colour(p->c, GEN_PLOT_WHITE);
+    cairo_paint(p->c);
+    if (p->o.title) {
+        gen_plot_font(p->c, 17, true);
+        gen_plot_text(p->c, MARGIN + GEN_PLOT_AXIS_LEFT, MARGIN + 18, 0, p->o.title);
+    }
+    if (p->o.subtitle) {
+        gen_plot_font(p->c, 12, false);
+        gen_plot_text(p->c, MARGIN + GEN_PLOT_AXIS_LEFT, p->top - 6, 0, p->o.subtitle);
+    }
+    if (cairo_status(p->c) == CAIRO_STATUS_SUCCESS) /* else there are no pixels */
+        for (int i = 0; i < p->n; i++)
+            draw_panel(p, &panels[i], i);
+    draw_legend(p);
+    cairo_status_t code = cairo_status(p->c);
+    if (code != CAIRO_STATUS_SUCCESS)
+        return gen_fail(code == CAIRO_STATUS_NO_MEMORY ? GEN_ENOMEM : GEN_EUNSUPPORTED,
+                        "plot: cannot draw: %s", cairo_status_to_string(code));
+    copy_pixels(p, rgb);
+    return GEN_OK;
+}
