@@ -239,6 +239,7 @@ CLI := \
 
 CLI_WEATHER := \
     cli/nowcast.c \
+    cli/plot.c \
     cli/radar.c \
     cli/radar_info.c \
     cli/weather_files.c \

@@ -90,6 +90,7 @@ int gen_run_canceled(void);
 extern const gen_command gen_commands_info[];
 extern const gen_command gen_commands_model[];
 extern const gen_command gen_commands_nowcast[]; /* GEN_WITH_WEATHER */
+extern const gen_command gen_commands_plot[];
 extern const gen_command gen_commands_radar[];
 extern const gen_command gen_commands_radar_info[];
 

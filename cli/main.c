@@ -20,7 +20,9 @@ static const gen_command *const tables[] = {
     gen_commands_model,
 #ifdef GEN_WITH_WEATHER
     gen_commands_nowcast,
-    gen_commands_radar_info, gen_commands_radar,
+    gen_commands_radar_info,
+    gen_commands_plot,
+    gen_commands_radar,
 #endif
 };
 

@@ -1,60 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gen radar plot: pictures of radar files. gen radar simulate: rain of our own making, for examples
- * and tests.
+ * gen radar simulate: rain of our own making, for examples and tests.
  */
-#include <libgen/plot.h>
-
 #include "cli/weather_files.h"
 #include "libgen/base/alloc.h"
-
-/* ---- plot -------------------------------------------------------------------------------- */
-
-typedef struct plot_settings {
-    const char *at;
-    int64_t frames, columns;
-} plot_settings;
-
-static const gen_option plot_options[] = {
-    { GEN_OPT_STRING, "at", .offset = offsetof(plot_settings, at), .value = "TIME",
-      .help = "newest frame to draw, UTC like 2017-01-31T10:00; default the newest there is" },
-    { GEN_OPT_INT, "frames", .offset = offsetof(plot_settings, frames), .preset = 1, .min = 1,
-      .max = 48, .value = "N", .help = "frames to draw, side by side" },
-    { GEN_OPT_INT, "columns", .offset = offsetof(plot_settings, columns), .preset = 6, .min = 1,
-      .max = 48, .value = "N", .help = "maps in a row" },
-    { 0 },
-};
-
-static gen_status run_plot(gen_run *r)
-{
-    gen_status status;
-    const plot_settings *o = r->settings;
-    file_list files = { 0 };
-    gen_radar_sequence *s = NULL;
-    gen_plot_panel panel[48];
-    char title[48][32], *made = NULL;
-    if (!r->common.output)
-        return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png");
-    GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
-    GEN_GOTO(refuse_input(&files, r->common.output));
-    GEN_GOTO(read_until(&s, r, &files, o->at, o->frames));
-    GEN_GOTO(history_text(&made, r));
-    int64_t cells = s->grid.height * s->grid.width;
-    for (int64_t i = 0; i < s->frames; i++)
-        panel[i] = (gen_plot_panel){ .rain = s->rain + i * cells,
-                                     .title = gen_time_text(s->time[i], title[i]) };
-    gen_plot_options p = { .title = "Rain rate",
-                           .subtitle = s->source,
-                           .made = made,
-                           .columns = (int)o->columns,
-                           .force = r->common.force };
-    GEN_GOTO(gen_plot(r->common.output, &s->grid, panel, (int)s->frames, &p));
-done:
-    gen_free(made);
-    gen_radar_free(&s);
-    file_list_free(&files);
-    return status;
-}
 
 /* ---- simulate ---------------------------------------------------------------------------- */
 
@@ -111,16 +60,6 @@ done:
 }
 
 const gen_command gen_commands_radar[] = {
-    { .name = "radar plot",
-      .operands = "FILE|DIR...",
-      .min_operands = 1,
-      .max_operands = -1,
-      .help = "Maps of the newest frames, or of those up to a time, as one PNG.",
-      .options = plot_options,
-      .settings_size = sizeof(plot_settings),
-      .takes = GEN_TAKES_OUTPUT | GEN_TAKES_RADAR,
-      .run = run_plot,
-      .examples = "gen radar plot rain.nc --frames 6 -o rain.png\n" },
     { .name = "radar simulate",
       .help = "Simulated rain: cells at several scales that drift, grow and decay. For examples.",
       .options = simulate_options,

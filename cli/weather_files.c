@@ -138,6 +138,14 @@ gen_status history_text(char **out, const gen_run *r)
     return GEN_OK;
 }
 
+const char *time_title(int64_t t, char buf[40])
+{
+    char text[32];
+    gen_time_text(t, text);
+    snprintf(buf, 40, "%.10s %.*s UTC", text, t % 60 ? 8 : 5, text + 11);
+    return buf;
+}
+
 void leave_hdf5_at_exit(void)
 {
     void *program = dlopen(NULL, RTLD_LAZY); /* HDF5 comes with netCDF: no dependency of our own */

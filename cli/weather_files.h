@@ -34,6 +34,9 @@ gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_lis
  */
 gen_status history_text(char **out, const gen_run *r);
 
+/* "2010-08-26 00:05 UTC", with seconds where there are some: for people. Returns buf. */
+const char *time_title(int64_t t, char buf[40]);
+
 /* To be called before the first file. After a write that failed, on a full disk, HDF5 (1.10) cannot
  * close its file, and crashes when the program ends and it tries again. Nothing of ours waits for
  * the end, so it need not try. Only a program may decide that, not a library. */

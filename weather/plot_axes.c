@@ -169,6 +169,7 @@ static void draw_line(gen_plot_page *p, bool parallel, double degrees, const dou
     cairo_new_path(p->c);
     cairo_rectangle(p->c, left, top, p->map_width, p->map_height);
     cairo_clip(p->c);
+    cairo_set_antialias(p->c, CAIRO_ANTIALIAS_NONE); /* few colours: a third of a GIF's size */
     cairo_append_path(p->c, path);
     line_colour(p->c);
     cairo_stroke(p->c);
