@@ -287,8 +287,10 @@ static void isolated_close(gen_radar_file *f)
     isolated_state *k = f->state;
     if (!k)
         return;
-    if (k->socket >= 0)
-        close(k->socket); /* the child then ends */
+    if (k->socket >= 0) {
+        shutdown(k->socket, SHUT_RDWR); /* children of later files hold it open as well */
+        close(k->socket);               /* the child then ends */
+    }
     if (k->child > 0)
         while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR) {
         }
