@@ -33,12 +33,12 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libpng cairo proj zlib libarchive libzip
+WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libkissfft-dev libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libhdf5-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev
+WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
@@ -199,6 +199,7 @@ WEATHER := \
     weather/codec/codec.c \
     weather/codec/forecast_file.c \
     weather/codec/hdf5.c \
+    weather/codec/hdf5_grid.c \
     weather/codec/isolate.c \
     weather/codec/knmi.c \
     weather/codec/netcdf.c \
@@ -254,6 +255,7 @@ TESTS := \
     tests/golden/forecast.c \
     tests/golden/layers.c \
     tests/golden/projection.c \
+    tests/golden/radar_georef.c \
     tests/golden/radar_native.c \
     tests/golden/ops.c \
     tests/property/plan.c \
@@ -301,6 +303,7 @@ FUZZ := \
 
 # Programs that `make bench` times, one a line.
 BENCHES := \
+    tests/bench/read_radar.c \
     tests/bench/serve_gen.c \
     tests/bench/serve_scores.c \
 

@@ -124,6 +124,7 @@ only_in cJSON 'include.*cJSON' '^libgen/base/json\.c' || status=1
 only_in KissFFT 'include.*kiss_fft' '^metrics/spectrum\.c' || status=1
 only_in netCDF 'include.*netcdf' '^(weather/codec|tests)/' || status=1
 only_in HDF5 'include.*<hdf5\.h>' '^(weather/codec/hdf5[_a-z]*\.[ch]|tests/)' || status=1
+only_in libdeflate 'include.*<libdeflate\.h>' '^(weather/codec|tests)/' || status=1
 only_in PROJ 'include.*<proj\.h>' '^weather/projection\.c' || status=1
 only_in libzip 'include.*<zip\.h>' '^(libgen/model|weather/codec|tests)/' || status=1
 only_in libarchive 'include.*<archive' '^(weather/codec|tests)/' || status=1

@@ -38,7 +38,8 @@ typedef struct gen_hdf5 {
 gen_status gen_hdf5_open(gen_hdf5 *h, const char *path);
 void gen_hdf5_close(gen_hdf5 *h); /* closes what is still open in it; h may be zeroed */
 
-/* The file has an object there ("dataset1/data1"; "" is the root), by hard links. */
+/* The object at a path of hard links ("dataset1/data1"; "" is the root). */
+hid_t gen_hdf5_open_object(const gen_hdf5 *h, const char *object); /* below 0: there is none */
 bool gen_hdf5_has(const gen_hdf5 *h, const char *object);
 bool gen_hdf5_has_attribute(const gen_hdf5 *h, const char *object, const char *name);
 
