@@ -118,12 +118,24 @@ static void add_events(const gen_score *s, int64_t *count, const tile *t)
     }
 }
 
+/* What a case is drawn by: its lead time and observation, not its place among the cases, so that
+ * merging does not show. FNV-1a over words. */
+static uint64_t digest_of(const gen_case *c)
+{
+    uint64_t h = 0xcbf29ce484222325 ^ (uint64_t)c->lead;
+    for (int64_t i = 0; i < gen_score_cells(c->s); i++) {
+        uint32_t word;
+        memcpy(&word, c->observation + i, sizeof word);
+        h = (h ^ word) * 0x100000001b3;
+    }
+    return h;
+}
+
 /* One of the `equal` + 1 admissible ranks above `less`. */
 static int64_t draw(const gen_case *c, int64_t cell, int64_t less, int64_t equal)
 {
     uint32_t word[4];
-    uint64_t stream = (uint64_t)c->lead << 40 ^ (uint64_t)c->number;
-    gen_philox(word, c->s->o.seed, stream, (uint64_t)cell);
+    gen_philox(word, c->s->o.seed, c->digest, (uint64_t)cell);
     return less + (int64_t)((uint64_t)word[0] * (uint64_t)(equal + 1) >> 32);
 }
 
@@ -221,6 +233,8 @@ void gen_cells_add(gen_case *c)
     gen_score *s = c->s;
     int64_t before = c->count[GEN_COUNT_CELLS], cells = gen_score_cells(s);
     pass p = { c, c->observation, c->members, cells, true };
+    if (gen_score_does(s, GEN_SCORE_RANKS) && s->o.ties == GEN_TIES_DRAWN)
+        c->digest = digest_of(c);
     run(&p, c->sum);
     for (int i = 0; i < gen_pool_threads(s->pool); i++)
         for (int64_t j = 0; j < s->at.counts; j++)

@@ -64,7 +64,7 @@ typedef enum gen_score_event {
 /* Where the observation equals m members, it has m + 1 admissible ranks. */
 typedef enum gen_score_ties {
     GEN_TIES_SHARED, /* each of them gets 1/(m+1): the expected value, without noise */
-    GEN_TIES_DRAWN   /* one is drawn (as pysteps): Philox keyed by seed, lead, case and cell */
+    GEN_TIES_DRAWN   /* one is drawn (as pysteps), by seed, lead time, observed field and cell */
 } gen_score_ties;
 
 /* All zero but the first three is a good choice. */
@@ -107,7 +107,8 @@ GEN_API const gen_score_options *gen_score_options_of(const gen_score *s);
 GEN_API gen_status gen_score_add(gen_score *s, int64_t lead, const float *observation,
                                  const float *const *members);
 
-/* Adds what `other` has seen. EINVAL names the option that differs (threads may). `other` stays. */
+/* Adds what `other` has seen; it stays as it was. EINVAL names the option that differs (threads,
+ * bins, points, ratios and min_count may); EDATA: counts grow too large. */
 GEN_API gen_status gen_score_merge(gen_score *s, const gen_score *other);
 
 /* All that a score has seen, as two arrays, to be kept in a file. `sum` holds pairs (a double and
@@ -232,8 +233,8 @@ GEN_API gen_status gen_fss(gen_number *out, const float *observation, const floa
 /* Radially averaged power spectral density of a field [h,w], as pysteps defines it: power/(h*w),
  * averaged over rings of rounded index radius 0 ... L/2-1 (to (L-1)/2 for odd L), L = max(h,w);
  * frequency r/L. power [gen_rapsd_length(h,w)]. The transform is in float after the mean is taken
- * off: about 1e-6 relative where a ring holds more than 1e-10 of the strongest. `normalise` divides
- * by the sum. EDATA: a missing cell. */
+ * off: of rain, within 1e-5 of double; within 2e-4 in rings that hold 1e-10 of the strongest, and
+ * noise below 1e-14. `normalise` divides by the sum. EDATA: a missing cell. */
 GEN_API int64_t gen_rapsd_length(int64_t h, int64_t w);
 GEN_API gen_status gen_rapsd(double *power, const float *field, int64_t h, int64_t w,
                              bool normalise);

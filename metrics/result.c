@@ -27,7 +27,7 @@ static double sum_of(const totals *t, int64_t place)
 
 static gen_number root(gen_number v)
 {
-    return v.known ? (gen_number){ sqrt(v.value), true } : v;
+    return v.known && v.value >= 0 ? (gen_number){ sqrt(v.value), true } : (gen_number){ 0, false };
 }
 
 /* numerator / denominator of two results */

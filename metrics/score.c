@@ -193,7 +193,7 @@ gen_status gen_score_add(gen_score *s, int64_t lead, const float *observation,
     gen_case c = { .s = s, .lead = lead, .observation = observation, .members = members };
     c.count = s->count + lead * s->at.counts;
     c.sum = s->sum + lead * s->at.sums;
-    c.number = c.count[GEN_COUNT_CASES]++;
+    c.count[GEN_COUNT_CASES]++;
     gen_cells_add(&c); /* first: it finds the cells that are missing */
     gen_pooled_add(&c);
     if (gen_score_does(s, GEN_SCORE_FSS))
@@ -251,9 +251,20 @@ static gen_status same_options(const gen_score_options *a, const gen_score_optio
     return same_sizes("pool", a->pool, a->pools, b->pool, b->pools);
 }
 
+/* Counts up to this can be added over lead times and multiplied by members without overflow. */
+static int64_t count_limit(const gen_score *s)
+{
+    int64_t k = s->o.members + 1;
+    return INT64_MAX / (k * k) / s->o.leads / 4;
+}
+
 gen_status gen_score_merge(gen_score *s, const gen_score *other)
 {
+    int64_t limit = count_limit(s);
     GEN_TRY(same_options(&s->o, &other->o));
+    for (int64_t i = 0; i < s->o.leads * s->at.counts; i++)
+        if (s->count[i] > limit || other->count[i] > limit - s->count[i])
+            return gen_fail(GEN_EDATA, "merged scores: more than %lld cells", (long long)limit);
     for (int64_t i = 0; i < s->o.leads * s->at.counts; i++)
         s->count[i] += other->count[i];
     for (int64_t i = 0; i < s->o.leads * s->at.sums; i++) {
@@ -282,7 +293,7 @@ gen_status gen_score_restore(gen_score **out, const gen_score_options *options,
             (long long)state->counts, (long long)state->sums, (long long)own.counts,
             (long long)own.sums));
     for (int64_t i = 0; i < own.counts; i++)
-        if (state->count[i] < 0 || state->count[i] > INT64_MAX / 4096)
+        if (state->count[i] < 0 || state->count[i] > count_limit(s))
             GEN_GOTO(gen_fail(GEN_EDATA, "state of a score: count %lld: found %lld", (long long)i,
                               (long long)state->count[i]));
     for (int64_t i = 0; i < own.sums; i++)

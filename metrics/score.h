@@ -96,7 +96,8 @@ struct gen_score {
 /* What the pieces of one case are given. */
 typedef struct gen_case {
     gen_score *s;
-    int64_t lead, number; /* of the case within its lead time */
+    int64_t lead;
+    uint64_t digest; /* of the observation, where ties are drawn */
     const float *observation;
     const float *const *members;
     int64_t *count; /* of the lead time */

@@ -221,6 +221,7 @@ static void merging_is_adding(void **state)
     (void)state;
     gen_score_options o = options(37, 53, 6);
     o.leads = 2;
+    o.ties = GEN_TIES_DRAWN;
     gen_score *whole = started(&o), *a = started(&o), *b = started(&o);
     for (uint64_t i = 0; i < 9; i++) {
         forecast f = make(37 * 53, 6, i, 0.05);
@@ -271,6 +272,21 @@ static void state_comes_back(void **state)
     bad.sum = sum;
     assert_int_equal(gen_score_restore(&t, &o, &bad), GEN_EDATA);
     assert_null(t);
+
+    /* Any numbers from a file end in numbers. */
+    for (int64_t i = 0; i < kept.counts; i++)
+        count[i] = (int64_t)1 << 56;
+    for (int64_t i = 0; i < kept.sums; i++)
+        sum[i] = i % 3 ? -1e308 : 1e308;
+    bad.count = count;
+    assert_int_equal(gen_score_restore(&t, &o, &bad), GEN_OK);
+    gen_score_result *r = finished(t, -1);
+    each_number(r, finite, NULL);
+    gen_score_result_free(&r);
+    for (int i = 0; i < 4; i++)
+        (void)gen_score_merge(t, t);
+    assert_int_equal(gen_score_merge(t, t), GEN_EDATA);
+    gen_score_free(&t);
     free(count);
     free(sum);
     drop(&f);
