@@ -176,6 +176,7 @@ METRICS := \
     metrics/probability.c \
     metrics/result.c \
     metrics/score.c \
+    metrics/significance.c \
     metrics/spectrum.c \
 
 # Pictures and films, for every room.

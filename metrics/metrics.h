@@ -252,6 +252,13 @@ GEN_API void gen_roc(gen_roc_point *out, int points, gen_number *area,
                      const gen_probability_counts *c);
 GEN_API gen_number gen_economic_value(double ratio, const gen_probability_counts *c);
 
+/* Do the scores a and b of n independent units (DGMR: weeks) differ? Two-sided p of the paired
+ * permutation test: how often their mean difference is as far from 0 when each difference may have
+ * either sign. All 2^n ways where those are no more than `permutations` (0 = 1000000), else so many
+ * drawn by seed. Not known for n < 1, n > 4096, or scores that are not finite. */
+GEN_API gen_number gen_permutation_test(const double *a, const double *b, int64_t n,
+                                        int64_t permutations, uint64_t seed);
+
 #ifdef __cplusplus
 }
 #endif

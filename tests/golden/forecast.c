@@ -298,6 +298,28 @@ static void spectra_are_those_of_pysteps(void **state)
     }
 }
 
+/* SciPy goes through all signs, as we do for few units; for many we draw. */
+static void permutations_are_those_of_scipy(void **state)
+{
+    static const int64_t units[] = { 2, 3, 7, 12, 14 };
+    for (int i = 0; i < GEN_LEN(units); i++) {
+        double a[16], b[16];
+        char name[64];
+        snprintf(name, sizeof name, "units%d", (int)units[i]);
+        float *x = uniform(name, "a", "", units[i]), *y = uniform(name, "b", "", units[i]);
+        for (int64_t n = 0; n < units[i]; n++) {
+            a[n] = (double)x[n];
+            b[n] = (double)y[n] + 0.15;
+        }
+        const char *path = at("/permutation/%d", i);
+        same(*state, path, gen_permutation_test(a, b, units[i], 0, 0), EXACT);
+        if (units[i] > 10)
+            same(*state, path, gen_permutation_test(a, b, units[i], 4000, 3), 0.25);
+        free(x);
+        free(y);
+    }
+}
+
 static int load(void **state)
 {
     char *text = NULL;
@@ -323,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_those_of_pysteps),
         cmocka_unit_test(spectra_are_those_of_pysteps),
+        cmocka_unit_test(permutations_are_those_of_scipy),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

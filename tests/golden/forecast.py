@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes forecast.json: scores of rain fields by rule, from pysteps and from plain definitions.
 
-    python tests/golden/forecast.py          (pysteps 1.21.5, numpy, scipy)
+    python tests/golden/forecast.py          (pysteps 1.21.5, numpy, scipy 1.17)
 
 Fields are functions of names and indices (rule.py), on a grid of 1/32 mm/h, so that zeros, ties and
 values at thresholds are frequent; some cells are missing. From pysteps: contingency scores, FSS,
@@ -15,6 +15,7 @@ import warnings
 
 import numpy as np
 from scipy.ndimage import uniform_filter
+from scipy.stats import permutation_test
 
 from pysteps.utils.spectral import rapsd
 from pysteps.verification import detcatscores, ensscores, probscores, spatialscores
@@ -34,6 +35,7 @@ CONFIGS = [
     ("single", 20, 20, 1, 1, 0.02, True),
     ("smooth", 40, 40, 9, 2, 0.02, False),
 ]
+UNITS = [2, 3, 7, 12, 14]  # of the permutation test, by SciPy
 SPECTRA = [(64, 64), (23, 30), (31, 31), (1, 8), (8, 1), (1, 1), (2, 2), (37, 53), (60, 100), (64, 24)]
 
 
@@ -216,6 +218,12 @@ def main():
         f = np.nan_to_num(field(f"spectrum{h}x{w}", "field", h, w, 0, False)).astype(float)
         out["spectra"].append({"h": h, "w": w, "power": list(rapsd(f, fft_method=np.fft)),
                                "shares": list(rapsd(f, fft_method=np.fft, normalize=True))})
+    out["permutation"] = []
+    for n in UNITS:
+        a, b = uniform(f"units{n}a", n), uniform(f"units{n}b", n) + 0.15
+        p = permutation_test((a, b), lambda x, y: (x - y).mean(), permutation_type="samples",
+                             n_resamples=np.inf).pvalue
+        out["permutation"].append(p)
     with open(os.path.join(HERE, "forecast.json"), "w") as f:
         json.dump(plain(out), f, separators=(",", ":"), allow_nan=False)
         f.write("\n")

@@ -642,6 +642,26 @@ static void spectrum_of_a_gap_is_refused(void **state)
     assert_int_equal(gen_rapsd(power, x, 0, 4, false), GEN_EINVAL);
 }
 
+static void permutation_test_at_its_edges(void **state)
+{
+    (void)state;
+    static double a[4096], b[4096];
+    for (int i = 0; i < 4096; i++) {
+        a[i] = i % 7;
+        b[i] = a[i];
+    }
+    assert_is(gen_permutation_test(a, b, 12, 0, 0), 1); /* nothing differs */
+    assert_is(gen_permutation_test(a, b, 4096, 99, 0), 1);
+    for (int i = 0; i < 4096; i++)
+        b[i] += 1 + i % 3;
+    assert_is(gen_permutation_test(a, b, 10, 0, 0), 2.0 / 1024); /* only all signs or none */
+    assert_is(gen_permutation_test(a, b, 300, 99, 0), 0.01);     /* the least that 99 can tell */
+    assert_false(gen_permutation_test(a, b, 0, 0, 0).known);
+    assert_false(gen_permutation_test(a, b, 4097, 0, 0).known);
+    b[3] = NAN;
+    assert_false(gen_permutation_test(a, b, 10, 0, 0).known);
+}
+
 /* Every allocation fails once; nothing leaks (the count comes back) and the status says so. */
 static void failing_allocations(void **state)
 {
@@ -688,6 +708,7 @@ int main(void)
         cmocka_unit_test(parts_are_what_was_asked),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(spectrum_of_a_gap_is_refused),
+        cmocka_unit_test(permutation_test_at_its_edges),
         cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
