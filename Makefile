@@ -241,6 +241,7 @@ CLI := \
 
 CLI_WEATHER := \
     cli/nowcast.c \
+    cli/nowcast_pictures.c \
     cli/plot.c \
     cli/radar.c \
     cli/radar_info.c \

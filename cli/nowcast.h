@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of gen nowcast share: nowcast.c has the verb, nowcast_pictures.c its pictures.
+ */
+#ifndef GEN_CLI_NOWCAST_H
+#define GEN_CLI_NOWCAST_H
+
+#include <libgen/model.h>
+
+#include "cli/weather_files.h"
+
+#define NOWCAST_COLUMNS 6 /* lead times in the overview */
+
+typedef struct nowcast_settings {
+    const char *at, *plot;
+    int64_t lead, method, encoding;
+} nowcast_settings;
+
+extern const char *const method_names[]; /* by gen_nowcast_method */
+
+typedef struct forecast {
+    gen_run *run;
+    const nowcast_settings *o;
+    file_list files;
+    gen_radar_sequence *s;
+    gen_model *model; /* of method dgmr, else NULL */
+    gen_nowcast_options nowcast;
+    gen_forecast *file;
+    char *history, *source;
+    int64_t cells, reference;
+    int64_t column[NOWCAST_COLUMNS]; /* lead steps in the overview, from 0 */
+    int columns;
+    float *first;                 /* first member, [lead_steps,cells]; plots only */
+    float *second;                /* second member at the columns, or NULL */
+    float *mean;                  /* ensemble mean at the columns, or NULL */
+    gen_radar_sequence *observed; /* after the reference time, or NULL */
+    int pictures;
+    bool made_folder; /* of the pictures, by us */
+} forecast;
+
+/* Before anything is computed: the folder of --plot is there, and no picture is in the way. */
+gen_status prepare_pictures(forecast *);
+
+/* Keeps of rain [lead_steps,cells] of a member what the pictures need. */
+void keep_for_pictures(forecast *, int64_t member, const float *rain);
+
+gen_status draw_pictures(forecast *);
+void free_pictures(forecast *);
+
+#endif
