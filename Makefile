@@ -33,12 +33,12 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip
+WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libkissfft-dev libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev
+WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev libgif-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
@@ -199,6 +199,7 @@ WEATHER := \
     weather/advection.c \
     weather/codec/codec.c \
     weather/codec/forecast_file.c \
+    weather/codec/gif.c \
     weather/codec/hdf5.c \
     weather/codec/hdf5_grid.c \
     weather/codec/isolate.c \
@@ -209,6 +210,8 @@ WEATHER := \
     weather/codec/npz.c \
     weather/codec/odim.c \
     weather/codec/pgm.c \
+    weather/codec/picture_table.c \
+    weather/codec/png.c \
     weather/codec/proj_repair.c \
     weather/codec/radolan.c \
     weather/codec/raster.c \

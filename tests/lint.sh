@@ -128,6 +128,7 @@ only_in libdeflate 'include.*<libdeflate\.h>' '^(weather/codec|tests)/' || statu
 only_in PROJ 'include.*<proj\.h>' '^weather/projection\.c' || status=1
 only_in libzip 'include.*<zip\.h>' '^(libgen/model|weather/codec|tests)/' || status=1
 only_in libarchive 'include.*<archive' '^(weather/codec|tests)/' || status=1
+only_in giflib 'include.*<gif_lib' '^(weather/codec|tests)/' || status=1
 only_in FFmpeg 'include.*<lib(av|sw)' '^(media/|video/codec|tests/)' || status=1
 only_in libpng 'include.*<png\.h>' '^(media/|video/codec|tests/)' || status=1
 check_calls || status=1

@@ -3,18 +3,27 @@
 
     GEN_SHARED=../shared python tests/golden/radar_georef.py     (writes radar_georef.json)
 
-pyproj 3.7.2 with PROJ 9.5.1, h5py 3.16.0, pysteps 1.21.5. `x`, `y`: edges of the grid in metres, from pysteps'
-importer (x1, x2; y2, y1); `points`: row, column, latitude, longitude of centres of cells, by pyproj from the upper
-left corner (ODIM) or the offsets (KNMI). To add a file: its line in FILES and
-a function that gives its upper left edge, cell size and PROJ string.
+pyproj 3.7.2 with PROJ 9.5.1, h5py 3.16.0, pysteps 1.21.5, wradlib 2.9.6, iris 3.14.1. `x`, `y`: edges of the grid in
+metres, from pysteps' importer (x1, x2; y2, y1), wradlib or iris; `points`: row, column, latitude, longitude of centres
+of cells, by pyproj from the upper left corner (ODIM), the offsets (KNMI) or the edges. To add a file: its line in
+FILES and a function that gives its PROJ string, upper left edge, cell size, width and height, edges.
 """
+import bz2
+import gzip
+import io
 import json
 import os
+import tarfile
 import warnings
 
 import h5py
-from pyproj import Proj
+import iris
+import numpy as np
+import wradlib
+from pyproj import Proj, Transformer
+from pyproj.transformer import TransformerGroup
 from pysteps.io import importers
+from wradlib.georef import projection, rect
 
 warnings.filterwarnings("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,21 +52,85 @@ def knmi(path, quantity):
     return proj, left, top, dx, dy, int(g["geo_number_columns"][0]), int(g["geo_number_rows"][0]), edges
 
 
+def from_edges(proj, edges, h, w):
+    west, east, north, south = edges
+    return proj, west, north, (east - west) / w, (north - south) / h, w, h, edges
+
+
+def fmi(path, _):
+    data, _, m = importers.import_fmi_pgm(path, gzipped=True)
+    x0, y0 = 380886.310, 3395677.920  # a false origin that pysteps adds; the file has none
+    proj = m["projection"].replace("+x_0=380886.310", "").replace("+y_0=3395677.920", "")
+    return from_edges(proj, [m["x1"] - x0, m["x2"] - x0, m["y2"] - y0, m["y1"] - y0], *data.shape)
+
+
+def mch(path, _):
+    data, _, m = importers.import_mch_gif(path, "AQC", "mm", 5)
+    return from_edges(m["projection"], [m["x1"], m["x2"], m["y2"], m["y1"]], *data.shape)
+
+
+def radolan(path, _):
+    if path.endswith(".bz2"):
+        tar = tarfile.open(fileobj=io.BytesIO(bz2.open(path).read()))
+        f = io.BytesIO(tar.extractfile(tar.getnames()[0]).read())
+    else:
+        f = io.BytesIO(gzip.open(path).read())
+    attrs = wradlib.io.read_radolan_composite(f, loaddata=False)[1]
+    crs = projection.create_crs("dwd-radolan-wgs84" if attrs["formatversion"] >= 5 else "dwd-radolan-sphere")
+    x, y = rect.get_radolan_coordinates(attrs["nrow"], attrs["ncol"], crs=crs, mode="edge")
+    return from_edges(crs.to_proj4(), [x[0], x[-1], y[-1], y[0]], attrs["nrow"], attrs["ncol"])
+
+
+def nimrod(path, _):
+    cube = iris.load_raw(path)[0]
+    y, x = cube.coord("projection_y_coordinate").points, cube.coord("projection_x_coordinate").points
+    dx, dy = float(x[1] - x[0]), float(y[1] - y[0])
+    edges = [float(x[0]) - dx / 2, float(x[-1]) + dx / 2, float(y[-1]) + dy / 2, float(y[0]) - dy / 2]
+    return from_edges("EPSG:27700", edges, *cube.shape)
+
+
+def meteonet(path, zone):
+    places = np.load(os.path.join(os.path.dirname(path), f"radar_coords_{zone}.npz"))
+    y, x = places["lats"][:, 0], places["lons"][0]
+    edges = [x[0] - 0.005, x[-1] + 0.005, y[0] + 0.005, y[-1] - 0.005]
+    return from_edges("+proj=longlat +datum=WGS84", edges, len(y), len(x))
+
+
+def inverse(proj):
+    """x, y -> longitude, latitude: of WGS 84 where the grid's datum is tied to it, else of its own ellipsoid."""
+    if "EPSG" in proj:  # OSGB36 to WGS 84 (6), within 2 m; outside Britain pyproj would shift nothing
+        return TransformerGroup(proj, "EPSG:4326", always_xy=True).transformers[0].transform
+    if "towgs84" in proj:
+        return Transformer.from_crs(proj, "EPSG:4326", always_xy=True).transform
+    if "longlat" in proj:
+        return lambda x, y: (x, y)
+    p = Proj(proj)
+    return lambda x, y: p(x, y, inverse=True)
+
+
 FILES = [
+    ("fmi_pgm/201609281445_fmi.radar.composite.lowest_FIN_SUOMI1.pgm.gz", fmi, None),
     ("knmi_hdf5/RAD_NL25_RAP_5min_201008260000.h5", knmi, "ACRR"),
+    ("mch_gif/AQC151351545F_00005.801.gif", mch, None),
+    ("meteonet_npz/rainfall_NW_2016_08.3.npz", meteonet, "NW"),
+    ("meteonet_npz/reflectivity_old_SE_2016_08.3.npz", meteonet, "SE"),
+    ("nimrod/201007020900_u1096_ng_ey00_visibility0180_screen_2km", nimrod, None),
     ("opera_hdf5_odim/T_PAAH21_C_EUOC_20180824180000.hdf", odim, "RATE"),
     ("opera_hdf5_odim/T_PAAH22_C_EUOC_20241126010000.hdf", odim, "RATE"),
     ("opera_hdf5_odim/T_PABV21_C_EUOC_20241126010000.hdf", odim, "DBZH"),
+    ("radolan/DE1200_RV2210180700.tar.bz2", radolan, None),
+    ("radolan/RQ2210180700_000.gz", radolan, None),
+    ("radolan/raa01-rw_10000-1408102050-dwd---bin.gz", radolan, None),
 ]
 
 cases = {}
 for name, read, quantity in FILES:
     proj, left, top, dx, dy, w, h, edges = read(os.path.join(NATIVE, name), quantity)
-    p = Proj(proj)
+    to_degrees = inverse(proj)
     points = []
     for row, col in ((0, 0), (0, w - 1), (h // 2, w // 3), (h - 1, 0), (h - 1, w - 1)):
-        lon, lat = p(left + (col + 0.5) * dx, top - (row + 0.5) * dy, inverse=True)
-        points.append([row, col, round(lat, 9), round(lon, 9)])
+        lon, lat = to_degrees(left + (col + 0.5) * dx, top - (row + 0.5) * dy)
+        points.append([row, col, round(float(lat), 9), round(float(lon), 9)])
     cases[name] = {"x": [round(float(v), 3) for v in edges[:2]], "y": [round(float(v), 3) for v in edges[2:]],
                    "points": points}
 with open(os.path.join(HERE, "radar_georef.json"), "w") as f:

@@ -34,6 +34,7 @@ static const struct folder {
 } folders[] = {
     { .prefix = "fmi_pgm/", .undetected = NAN },
     { .prefix = "knmi_hdf5/", .undetected = 0 },
+    { .prefix = "mch_gif/" },
     { .prefix = "meteonet_npz/", .undetected = 0 },
     { .prefix = "nimrod/", .south_first = true, .variable = "1" },
     { .prefix = "opera_hdf5_odim/", .undetected = NAN },
@@ -185,6 +186,12 @@ static void pgm_equals_pillow(void **state)
     check_folder("fmi_pgm/");
 }
 
+static void gif_equals_pysteps(void **state)
+{
+    (void)state;
+    check_folder("mch_gif/");
+}
+
 static void npz_equals_numpy(void **state)
 {
     (void)state;
@@ -209,9 +216,10 @@ int main(void)
     uint64_t size = 0;
     const char *shared = getenv("GEN_SHARED");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knmi_hdf5_equals_h5py), cmocka_unit_test(odim_hdf5_equals_h5py),
-        cmocka_unit_test(pgm_equals_pillow),     cmocka_unit_test(npz_equals_numpy),
-        cmocka_unit_test(nimrod_equals_iris),    cmocka_unit_test(radolan_equals_wradlib),
+        cmocka_unit_test(knmi_hdf5_equals_h5py),  cmocka_unit_test(odim_hdf5_equals_h5py),
+        cmocka_unit_test(pgm_equals_pillow),      cmocka_unit_test(gif_equals_pysteps),
+        cmocka_unit_test(npz_equals_numpy),       cmocka_unit_test(nimrod_equals_iris),
+        cmocka_unit_test(radolan_equals_wradlib),
     };
     snprintf(path, sizeof path, "%s/data/radar/native/expected.json", shared ? shared : "");
     if (shared && gen_file_read(path, 1 << 22, &text, &size) == GEN_OK &&

@@ -18,6 +18,8 @@ static const gen_radar_format *const formats[] = {
     &gen_radar_pgm,
     &gen_radar_radolan,
     &gen_radar_nimrod,
+    &gen_radar_gif,
+    &gen_radar_png,
     &gen_radar_npz,
     &gen_radar_netcdf,
 };

@@ -67,12 +67,14 @@ struct gen_radar_format {
 
 #define GEN_RADAR_HEAD 512
 
+extern const gen_radar_format gen_radar_gif;
 extern const gen_radar_format gen_radar_knmi;
 extern const gen_radar_format gen_radar_netcdf;
 extern const gen_radar_format gen_radar_nimrod;
 extern const gen_radar_format gen_radar_npz;
 extern const gen_radar_format gen_radar_odim;
 extern const gen_radar_format gen_radar_pgm;
+extern const gen_radar_format gen_radar_png;
 extern const gen_radar_format gen_radar_radolan;
 
 /* EDATA: no such file, or of no format that we read. options must outlive the file. */
