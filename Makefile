@@ -33,12 +33,12 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif
+WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libkissfft-dev libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev libgif-dev
+WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev libgif-dev libeccodes-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
@@ -57,7 +57,8 @@ HAVE_FFMPEG := $(if $(HAVE_WEATHER),$(if $(filter no,$(WITH_FFMPEG)),,$(if $(MIS
 PKGS := $(CORE_PKGS) $(if $(HAVE_WEATHER),$(WEATHER_PKGS)) $(if $(MISSING_TEST),,$(TEST_PKGS))
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(if $(HAVE_FFMPEG),$(FFMPEG_PKGS)) 2>/dev/null)
 CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
-WEATHER_LIBS := $(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null) -lm
+# Without the paths of a build machine that eccodes.pc has in it.
+WEATHER_LIBS := $(filter-out -Wl%,$(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null)) -lm
 FFMPEG_LIBS := $(shell $(PKG_CONFIG) --libs $(FFMPEG_PKGS) 2>/dev/null)
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
@@ -200,6 +201,9 @@ WEATHER := \
     weather/codec/codec.c \
     weather/codec/forecast_file.c \
     weather/codec/gif.c \
+    weather/codec/grib.c \
+    weather/codec/grib_grid.c \
+    weather/codec/grib_values.c \
     weather/codec/hdf5.c \
     weather/codec/hdf5_grid.c \
     weather/codec/isolate.c \
@@ -283,6 +287,7 @@ TESTS := \
     tests/unit/projection.c \
     tests/unit/plot.c \
     tests/unit/radar.c \
+    tests/unit/radar_grib.c \
     tests/unit/score.c \
     tests/unit/text.c \
     tests/unit/vec.c \
@@ -305,6 +310,11 @@ FUZZ := \
     tests/fuzz/json.c \
     tests/fuzz/pickle.c \
     tests/fuzz/safetensors.c \
+
+FUZZ_WEATHER := \
+    tests/fuzz/grib.c \
+
+FUZZ += $(if $(HAVE_WEATHER),$(FUZZ_WEATHER))
 
 # Programs that `make bench` times, one a line.
 BENCHES := \

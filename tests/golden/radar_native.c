@@ -40,6 +40,7 @@ static const struct folder {
     { .prefix = "opera_hdf5_odim/", .undetected = NAN },
     { .prefix = "radolan/raa01-rx", .south_first = true, .gain = 2, .offset = 65 }, /* counts */
     { .prefix = "radolan/", .south_first = true },
+    { .prefix = "mrms_grib2/", .undetected = NAN },
 };
 
 static gen_json *expected;
@@ -210,6 +211,12 @@ static void radolan_equals_wradlib(void **state)
     check_folder("radolan/");
 }
 
+static void mrms_grib_equals_eccodes(void **state)
+{
+    (void)state;
+    check_folder("mrms_grib2/");
+}
+
 int main(void)
 {
     char path[1024], *text = NULL;
@@ -219,7 +226,7 @@ int main(void)
         cmocka_unit_test(knmi_hdf5_equals_h5py),  cmocka_unit_test(odim_hdf5_equals_h5py),
         cmocka_unit_test(pgm_equals_pillow),      cmocka_unit_test(gif_equals_pysteps),
         cmocka_unit_test(npz_equals_numpy),       cmocka_unit_test(nimrod_equals_iris),
-        cmocka_unit_test(radolan_equals_wradlib),
+        cmocka_unit_test(radolan_equals_wradlib), cmocka_unit_test(mrms_grib_equals_eccodes),
     };
     snprintf(path, sizeof path, "%s/data/radar/native/expected.json", shared ? shared : "");
     if (shared && gen_file_read(path, 1 << 22, &text, &size) == GEN_OK &&

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sections 5 to 7 of GRIB 2: the numbers. value = (R + X 2^E) / 10^D, X as it is packed.
+ *
+ * PNG (template 5.41, all that MRMS sends) goes through libpng row by row, in half the time that
+ * ecCodes takes, and silently. ecCodes decodes every other packing. What it gets is a message of
+ * ours around sections 5 to 7 of the file, so that no other header of the file reaches it.
+ */
+#include <eccodes.h>
+#include <math.h>
+#include <png.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "libgen/base/alloc.h"
+#include "weather/codec/grib.h"
+
+#define NO_VALUE (-1e34) /* what ecCodes gives for cells that the bitmap leaves out */
+
+typedef struct packing {
+    double reference, binary, decimal; /* R, 2^E, 10^-D */
+    int template, bits;
+    uint64_t n; /* values in section 7 */
+} packing;
+
+/* ---- section 5 ------------------------------------------------------------------------------ */
+
+static gen_status read_packing(const gen_radar_file *f, const grib_field *g, int64_t cells,
+                               packing *k)
+{
+    const grib_section *s = &g->section[5];
+    uint32_t bits;
+    float reference;
+    GEN_TRY(gen_grib_need(f, g, 5, 11));
+    k->n = gen_grib_unsigned(s, 6, 4);
+    k->template = (int)gen_grib_unsigned(s, 10, 2);
+    bool bitmap = gen_grib_unsigned(&g->section[6], 6, 1) != 255;
+    if (k->n > (uint64_t)cells || (k->n != (uint64_t)cells && !bitmap))
+        return gen_fail(GEN_EDATA, "'%s': message %d holds %llu values, expected %lld", f->path,
+                        g->message, (unsigned long long)k->n, (long long)cells);
+    if (k->template == 4) /* IEEE floating point: nothing more */
+        return GEN_OK;
+    GEN_TRY(gen_grib_need(f, g, 5, 20));
+    bits = (uint32_t)gen_grib_unsigned(s, 12, 4);
+    memcpy(&reference, &bits, sizeof reference);
+    k->reference = (double)reference;
+    k->binary = ldexp(1, (int)gen_grib_signed(s, 16, 2));
+    k->decimal = pow(10, -(double)gen_grib_signed(s, 18, 2));
+    k->bits = (int)gen_grib_unsigned(s, 20, 1);
+    if (!isfinite(k->reference) || !isfinite(k->binary) || !(k->decimal > 0 && k->decimal < 1e300))
+        return gen_fail(GEN_EDATA,
+                        "'%s': message %d has a reference value of %g and scale factors "
+                        "of %d and %d: no numbers come of that",
+                        f->path, g->message, k->reference, (int)gen_grib_signed(s, 16, 2),
+                        (int)gen_grib_signed(s, 18, 2));
+    return GEN_OK;
+}
+
+static float meaning(const grib_parameter *p, double value)
+{
+    float v = (float)value;
+    if (v == p->missing || !isfinite(v))
+        return NAN;
+    return v == p->nothing ? GEN_UNDETECTED : v;
+}
+
+/* ---- where values go ------------------------------------------------------------------------ */
+
+/* Takes values in the order of the file, and puts them where row 0 is north and column 0 west. */
+typedef struct cursor {
+    const gen_radar_grid *grid;
+    grib_scan scan;
+    const unsigned char *bitmap; /* bit of each cell; NULL = all have a value */
+    float *values;
+    int64_t row, column; /* of the next cell, as the file counts */
+} cursor;
+
+static float *row_of(const cursor *k, int64_t row)
+{
+    return k->values + (k->scan.north ? k->grid->height - 1 - row : row) * k->grid->width;
+}
+
+static void put_cell(cursor *k, float v)
+{
+    int64_t w = k->grid->width;
+    row_of(k, k->row)[k->scan.west ? w - 1 - k->column : k->column] = v;
+    if (++k->column == w) {
+        k->column = 0;
+        k->row++;
+    }
+}
+
+/* Cells without a value before the next one that has one. */
+static void skip_cells(cursor *k)
+{
+    while (k->bitmap && k->row < k->grid->height) {
+        int64_t cell = k->row * k->grid->width + k->column;
+        if (k->bitmap[cell / 8] >> (7 - cell % 8) & 1)
+            return;
+        put_cell(k, NAN);
+    }
+}
+
+static void put_line(cursor *k, const float *line, int64_t n)
+{
+    if (!k->bitmap && k->column == 0 && n == k->grid->width && !k->scan.west &&
+        k->row < k->grid->height) {
+        memcpy(row_of(k, k->row++), line, (size_t)n * sizeof *line);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        skip_cells(k);
+        if (k->row < k->grid->height)
+            put_cell(k, line[i]);
+    }
+}
+
+/* The cells that got nothing. */
+static void put_end(cursor *k)
+{
+    while (k->row < k->grid->height)
+        put_cell(k, NAN);
+}
+
+/* ---- PNG ------------------------------------------------------------------------------------ */
+
+typedef struct png_source {
+    const unsigned char *p;
+    uint64_t n;
+    char why[80];
+    jmp_buf back;
+    const packing *packing;
+    const grib_parameter *parameter;
+    unsigned char *row;
+    float *line;
+    float *table; /* value of each X of 16 bits or fewer */
+} png_source;
+
+/* Section 7 to the end of IHDR, whose first octets are always these. */
+enum { PNG_HEADER = 5 + 33 };
+static const unsigned char png_start[16] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n',
+                                             0,    0,   0,   13,  'I',  'H',  'D',  'R' };
+
+static void png_bytes(png_structp png, png_bytep out, size_t n)
+{
+    png_source *s = png_get_io_ptr(png);
+    if (n > s->n)
+        png_error(png, "the data end too early");
+    memcpy(out, s->p, n);
+    s->p += n;
+    s->n -= n;
+}
+
+static void png_failed(png_structp png, const char *why)
+{
+    png_source *s = png_get_error_ptr(png);
+    snprintf(s->why, sizeof s->why, "%s", why);
+    longjmp(s->back, 1);
+}
+
+static void png_warned(png_structp png, const char *why)
+{
+    (void)png;
+    (void)why;
+}
+
+static float png_value(const png_source *s, uint32_t x)
+{
+    const packing *k = s->packing;
+    return meaning(s->parameter, (k->reference + x * k->binary) * k->decimal);
+}
+
+static gen_status png_buffers(png_source *s, uint32_t width)
+{
+    GEN_TRY(GEN_ALLOC(&s->row, (uint64_t)width * 4, "GRIB row"));
+    GEN_TRY(GEN_ALLOC(&s->line, width, "GRIB row"));
+    GEN_TRY(GEN_ALLOC(&s->table, 1 << 16, "GRIB values"));
+    for (uint32_t x = 0; x < 1 << 16; x++)
+        s->table[x] = png_value(s, x);
+    return GEN_OK;
+}
+
+/* X is one grey sample, or the bytes of a colour one after another. */
+static void png_line(const png_source *s, uint32_t width, int bytes)
+{
+    const unsigned char *p = s->row;
+    for (uint32_t i = 0; i < width; i++, p += bytes) {
+        uint32_t x = p[0];
+        for (int b = 1; b < bytes; b++)
+            x = x << 8 | p[b];
+        s->line[i] = bytes > 2 ? png_value(s, x) : s->table[x];
+    }
+}
+
+static void png_rows(png_structp png, png_infop info, png_source *s, cursor *to)
+{
+    png_read_info(png, info);
+    png_set_packing(png); /* fewer bits become a byte */
+    int depth = png_get_bit_depth(png, info), channels = png_get_channels(png, info);
+    int colour = png_get_color_type(png, info);
+    int bytes = depth == 16 ? 2 : channels;
+    bool grey = colour == PNG_COLOR_TYPE_GRAY;
+    bool rgb = colour == PNG_COLOR_TYPE_RGB || colour == PNG_COLOR_TYPE_RGB_ALPHA;
+    if (!(grey || (rgb && depth == 8)) || png_get_interlace_type(png, info) != PNG_INTERLACE_NONE)
+        png_error(png, "its kind of picture holds no values");
+    uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+    if (png_buffers(s, width) != GEN_OK)
+        png_error(png, "out of memory");
+    for (uint32_t j = 0; j < height; j++) {
+        png_read_row(png, s->row, NULL);
+        if (bytes == 2) /* what MRMS sends, in a loop of its own */
+            png_line(s, width, 2);
+        else
+            png_line(s, width, bytes);
+        put_line(to, s->line, width);
+    }
+    put_end(to);
+}
+
+/* Everything that libpng may jump out of. */
+static bool png_decode(png_source *s, cursor *to)
+{
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, s, png_failed, png_warned);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    bool fine = info != NULL;
+    if (fine && setjmp(s->back) == 0) {
+        png_set_read_fn(png, s, png_bytes);
+        png_rows(png, info, s, to);
+    } else {
+        fine = false;
+    }
+    png_destroy_read_struct(&png, &info, NULL);
+    return fine;
+}
+
+static gen_status read_png(const gen_radar_file *f, const grib_field *g, const packing *k,
+                           const grib_parameter *parameter, cursor *to)
+{
+    gen_status status = GEN_OK;
+    const grib_section *s = &g->section[7];
+    png_source from = {
+        .p = s->p + 5, .n = s->n - 5, .why = "out of memory", .packing = k, .parameter = parameter
+    };
+    if (!png_decode(&from, to))
+        status = strcmp(from.why, "out of memory") == 0
+                     ? gen_fail(GEN_ENOMEM, "out of memory for '%s'", f->path)
+                     : gen_fail(GEN_EDATA, "'%s': message %d: its PNG is damaged: %s", f->path,
+                                g->message, from.why);
+    gen_free(from.table);
+    gen_free(from.line);
+    gen_free(from.row);
+    return status;
+}
+
+/* ---- other packings, by ecCodes ---------------------------------------------------------------
+ */
+
+/* ecCodes keeps a global context. */
+static pthread_mutex_t eccodes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void no_log(const codes_context *c, int level, const char *text)
+{
+    (void)c;
+    (void)level;
+    (void)text;
+}
+
+/* ecCodes would abort the program. What it held is lost. */
+static jmp_buf asserted;
+
+static void assertion_failed(const char *why)
+{
+    (void)why;
+    longjmp(asserted, 1);
+}
+
+static void put(unsigned char **to, uint64_t value, int octets)
+{
+    for (int i = octets - 1; i >= 0; i--)
+        *(*to)++ = (unsigned char)(value >> (8 * i));
+}
+
+static void put_section(unsigned char **to, const grib_section *s)
+{
+    memcpy(*to, s->p, s->n);
+    *to += s->n;
+}
+
+enum { OWN_BYTES = 16 + 21 + 72 + 34 + 4 }; /* sections 0, 1, 3, 4, 8 */
+
+/* A message without any header of the file: an analysis of 2000-01-01 on one row of cells. */
+static void own_message(const grib_field *g, uint64_t cells, unsigned char *to, uint64_t size)
+{
+    unsigned char *begin = to;
+    memcpy(to, "GRIB\0\0\0\2", 8);
+    to += 8;
+    put(&to, size, 8);
+    put(&to, 21, 4); /* section 1 */
+    put(&to, 1, 1);
+    put(&to, 0, 4);
+    put(&to, 4, 1); /* version of the tables */
+    put(&to, 0, 2);
+    put(&to, 2000, 2);
+    put(&to, 0x01010000, 4);
+    put(&to, 0, 3);
+    put(&to, 72, 4); /* section 3: latitude and longitude */
+    put(&to, 3, 1);
+    put(&to, 0, 1);
+    put(&to, cells, 4);
+    put(&to, 0, 4);
+    put(&to, 6, 1);
+    to += 15;
+    put(&to, cells, 4);
+    put(&to, 1, 4);
+    to = begin + 16 + 21 + 72;
+    put(&to, 34, 4); /* section 4: template 4.0 */
+    put(&to, 4, 1);
+    to = begin + 16 + 21 + 72 + 34;
+    for (int i = 5; i <= 7; i++)
+        put_section(&to, &g->section[i]);
+    memcpy(to, "7777", 4);
+}
+
+/* The error of ecCodes, and how many values it has. */
+static int decode(const unsigned char *message, uint64_t size, double *values, uint64_t cells,
+                  uint64_t *found)
+{
+    size_t n = (size_t)cells, has = 0;
+    codes_context *context = codes_context_get_default();
+    codes_context_set_logging_proc(context, no_log);
+    codes_handle *h = codes_handle_new_from_message(context, message, (size_t)size);
+    if (!h)
+        return CODES_INVALID_MESSAGE;
+    int code = codes_set_double(h, "missingValue", NO_VALUE);
+    code = code ? code : codes_get_size(h, "values", &has);
+    if (!code && has == n)
+        code = codes_get_double_array(h, "values", values, &n);
+    codes_handle_delete(h);
+    *found = has == cells ? n : has;
+    return code;
+}
+
+static gen_status decode_alone(const gen_radar_file *f, const grib_field *g,
+                               const unsigned char *message, uint64_t size, double *values,
+                               uint64_t cells)
+{
+    uint64_t found = 0;
+    int code = CODES_INTERNAL_ERROR;
+    pthread_mutex_lock(&eccodes_lock);
+    codes_set_codes_assertion_failed_proc(assertion_failed);
+    if (setjmp(asserted) == 0)
+        code = decode(message, size, values, cells, &found);
+    else
+        code = CODES_INTERNAL_ERROR;
+    codes_set_codes_assertion_failed_proc(NULL);
+    pthread_mutex_unlock(&eccodes_lock);
+    if (code == CODES_INVALID_MESSAGE)
+        return gen_fail(GEN_EDATA,
+                        "'%s': message %d: ecCodes cannot open it (are its definitions "
+                        "installed?)",
+                        f->path, g->message);
+    if (code)
+        return gen_fail(GEN_EDATA, "'%s': message %d cannot be decoded: %s", f->path, g->message,
+                        codes_get_error_message(code));
+    if (found != cells)
+        return gen_fail(GEN_EDATA, "'%s': message %d decodes to %llu values, expected %llu",
+                        f->path, g->message, (unsigned long long)found, (unsigned long long)cells);
+    return GEN_OK;
+}
+
+/* A picture in section 7 has as many pixels as there are values, before a decoder believes it. */
+static gen_status check_picture(const gen_radar_file *f, const grib_field *g, const packing *k)
+{
+    const grib_section *s = &g->section[7];
+    static const unsigned char jpeg_start[4] = { 0xff, 0x4f, 0xff, 0x51 };
+    uint64_t width = 0, height = 0;
+    if (k->bits == 0 || k->n == 0) /* all cells alike: no picture */
+        return GEN_OK;
+    if (k->template == 41 && s->n >= PNG_HEADER &&
+        memcmp(s->p + 5, png_start, sizeof png_start) == 0) {
+        width = gen_grib_unsigned(s, 22, 4);
+        height = gen_grib_unsigned(s, 26, 4);
+    }
+    if (k->template == 40 && s->n >= 5 + 24 && memcmp(s->p + 5, jpeg_start, 4) == 0) {
+        width = gen_grib_unsigned(s, 14, 4) - gen_grib_unsigned(s, 22, 4);
+        height = gen_grib_unsigned(s, 18, 4) - gen_grib_unsigned(s, 26, 4);
+    }
+    if (width > k->n || height > k->n || width * height != k->n)
+        return gen_fail(GEN_EDATA, "'%s': message %d has no picture of %llu pixels in section 7",
+                        f->path, g->message, (unsigned long long)k->n);
+    return GEN_OK;
+}
+
+static gen_status check_data(const gen_radar_file *f, const grib_field *g, const packing *k)
+{
+    static const int known[] = { 0, 2, 3, 4, 40, 41, 42 };
+    bool found = false;
+    for (int i = 0; i < GEN_LEN(known); i++)
+        found = found || known[i] == k->template;
+    if (!found)
+        return gen_fail(GEN_EDATA,
+                        "'%s': message %d has data representation template %d, expected "
+                        "0, 2, 3, 4, 40, 41 or 42",
+                        f->path, g->message, k->template);
+    if (k->bits > 32)
+        return gen_fail(GEN_EDATA,
+                        "'%s': message %d packs values into %d bits, expected 32 at "
+                        "most",
+                        f->path, g->message, k->bits);
+    uint64_t least = k->template == 0 ? (k->n * (uint64_t)k->bits + 7) / 8 : 0;
+    if (g->section[7].n - 5 < least)
+        return gen_fail(GEN_EDATA, "'%s': message %d has %llu bytes of data, expected %llu",
+                        f->path, g->message, (unsigned long long)(g->section[7].n - 5),
+                        (unsigned long long)least);
+    return k->template == 40 || k->template == 41 ? check_picture(f, g, k) : GEN_OK;
+}
+
+static gen_status check_bitmap(const gen_radar_file *f, const grib_field *g, uint64_t cells)
+{
+    int kind = (int)gen_grib_unsigned(&g->section[6], 6, 1);
+    if (kind == 255)
+        return GEN_OK;
+    if (kind != 0)
+        return gen_fail(GEN_EDATA, "'%s': message %d has bit-map indicator %d, expected 0 or 255",
+                        f->path, g->message, kind);
+    return gen_grib_need(f, g, 6, 6 + (cells + 7) / 8);
+}
+
+static gen_status read_by_eccodes(const gen_radar_file *f, const grib_field *g,
+                                  const grib_parameter *parameter, cursor *to)
+{
+    gen_status status;
+    int64_t w = f->grid.width, h = f->grid.height;
+    uint64_t size = OWN_BYTES + g->section[5].n + g->section[6].n + g->section[7].n;
+    unsigned char *message = NULL;
+    double *decoded = NULL;
+    GEN_GOTO(GEN_ALLOC(&message, size, "GRIB message"));
+    GEN_GOTO(gen_alloc_raw((void **)&decoded, (uint64_t)(w * h), sizeof *decoded, "GRIB values"));
+    own_message(g, (uint64_t)(w * h), message, size);
+    GEN_GOTO(decode_alone(f, g, message, size, decoded, (uint64_t)(w * h)));
+    for (int64_t i = 0; i < w * h; i++)
+        put_cell(to, decoded[i] == NO_VALUE ? NAN : meaning(parameter, decoded[i]));
+done:
+    gen_free(decoded);
+    gen_free(message);
+    return status;
+}
+
+gen_status gen_grib_values(const gen_radar_file *f, const grib_field *g,
+                           const grib_parameter *parameter, grib_scan scan, float *values)
+{
+    packing k = { 0 };
+    cursor to = { .grid = &f->grid, .scan = scan, .values = values };
+    int64_t cells = f->grid.height * f->grid.width;
+    GEN_TRY(gen_grib_need(f, g, 6, 6));
+    GEN_TRY(gen_grib_need(f, g, 7, 5));
+    GEN_TRY(read_packing(f, g, cells, &k));
+    GEN_TRY(check_bitmap(f, g, (uint64_t)cells));
+    GEN_TRY(check_data(f, g, &k));
+    if (k.template != 41 || k.bits == 0)
+        return read_by_eccodes(f, g, parameter, &to);
+    if (gen_grib_unsigned(&g->section[6], 6, 1) == 0)
+        to.bitmap = g->section[6].p + 6;
+    return read_png(f, g, &k, parameter, &to);
+}
