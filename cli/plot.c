@@ -43,8 +43,6 @@ static bool ends_in(const char *path, const char *suffix)
 static gen_status choose_film(const gen_run *r, bool *film)
 {
     const char *path = r->common.output;
-    if (!path)
-        return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png, .gif or .mp4");
     *film = ends_in(path, ".gif") || ends_in(path, ".mp4");
     if (!*film && !ends_in(path, ".png"))
         return gen_fail(GEN_EINVAL, "-o '%s': expected a name that ends in .png, .gif or .mp4",
@@ -106,9 +104,11 @@ static gen_status run(gen_run *r)
     gen_radar_sequence *s = NULL;
     char *made = NULL;
     bool film = false;
-    GEN_TRY(choose_film(r, &film));
+    if (!r->common.output)
+        return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png, .gif or .mp4");
     GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
     GEN_GOTO(refuse_input(&files, r->common.output));
+    GEN_GOTO(choose_film(r, &film));
     int64_t frames = o->frames ? o->frames : film ? 0 : 1;
     GEN_GOTO(read_until(&s, r, &files, o->at, frames));
     GEN_GOTO(history_text(&made, r));
