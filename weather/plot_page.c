@@ -6,10 +6,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MAX_SIDE 30000       /* px */
 #define MAX_PIXELS 250000000 /* 1 GB */
 #define MAX_PANELS 10000
+#define MAX_TEXT 512
 
 enum {
     MARGIN = 14,
@@ -113,17 +115,66 @@ void gen_plot_colour(cairo_t *c, uint32_t rgb)
                          (rgb & 255) / 255.0);
 }
 
+/* Bytes of the UTF-8 sign at s, 0 where there is none that can be drawn. */
+static int sign_length(const unsigned char *s)
+{
+    static const unsigned least[5] = { 0, 0x20, 0x80, 0x800, 0x10000 };
+    int n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    unsigned code = n == 1 ? s[0] : s[0] & 0x7fu >> n;
+    for (int i = 1; i < n; i++) {
+        if (s[i] >> 6 != 2)
+            return 0;
+        code = code << 6 | (s[i] & 63u);
+    }
+    bool surrogate = code >> 11 == 27;
+    return n && code >= least[n] && code < 0x110000 && code != 127 && !surrogate ? n : 0;
+}
+
+/* Texts hold names of files, in any bytes; Cairo draws nothing more after one that is no UTF-8. */
+static void clean(const char *s, char out[MAX_TEXT])
+{
+    size_t at = 0;
+    while (*s && at + 4 < MAX_TEXT) {
+        int n = sign_length((const unsigned char *)s);
+        if (n)
+            memcpy(out + at, s, (size_t)n);
+        else
+            out[at] = '?';
+        at += n ? (size_t)n : 1;
+        s += n ? n : 1;
+    }
+    out[at] = 0;
+}
+
 double gen_plot_text_width(cairo_t *c, const char *s)
 {
+    char text[MAX_TEXT];
     cairo_text_extents_t e;
-    cairo_text_extents(c, s, &e);
+    clean(s, text);
+    cairo_text_extents(c, text, &e);
     return e.x_advance;
 }
 
 void gen_plot_text(cairo_t *c, double x, double y, double align, const char *s)
 {
-    cairo_move_to(c, floor(x - align * gen_plot_text_width(c, s)), y);
-    cairo_show_text(c, s);
+    char text[MAX_TEXT];
+    clean(s, text);
+    cairo_move_to(c, floor(x - align * gen_plot_text_width(c, text)), y);
+    cairo_show_text(c, text);
+}
+
+/* A line of the page's heading, cut with dots where it is too long. */
+static void heading(const gen_plot_page *p, double y, const char *s)
+{
+    char text[MAX_TEXT];
+    double left = MARGIN + GEN_PLOT_AXIS_LEFT, room = p->width - left - MARGIN;
+    clean(s, text);
+    for (size_t n = strlen(text); n > 0 && gen_plot_text_width(p->c, text) > room; n--) {
+        while (n > 1 && ((unsigned char)text[n - 1] >> 6) == 2)
+            n--; /* to the first byte of a sign */
+        memcpy(text + n - 1, "...", 4);
+    }
+    gen_plot_text(p->c, left, y, 0, text);
 }
 
 void gen_plot_font(cairo_t *c, double size, bool bold)
@@ -230,11 +281,11 @@ gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, ui
     cairo_paint(p->c);
     if (p->o.title) {
         gen_plot_font(p->c, 17, true);
-        gen_plot_text(p->c, MARGIN + GEN_PLOT_AXIS_LEFT, MARGIN + 18, 0, p->o.title);
+        heading(p, MARGIN + 18, p->o.title);
     }
     if (p->o.subtitle) {
         gen_plot_font(p->c, 12, false);
-        gen_plot_text(p->c, MARGIN + GEN_PLOT_AXIS_LEFT, p->top - 6, 0, p->o.subtitle);
+        heading(p, p->top - 6, p->o.subtitle);
     }
     if (cairo_status(p->c) == CAIRO_STATUS_SUCCESS) /* else there are no pixels */
         for (int i = 0; i < p->n; i++)

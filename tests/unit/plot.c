@@ -334,6 +334,42 @@ static void a_picture_too_large_is_refused(void **state)
     remove(in_folder("a.png"));
 }
 
+/* Texts of any bytes and any length: each picture is drawn to the end, which the legend's label is.
+ */
+static void any_text_can_be_drawn(void **state)
+{
+    (void)state;
+    static char long_text[5000];
+    memset(long_text, 'W', sizeof long_text - 1);
+    memcpy(long_text + 300, "\303\251\342\202\254\360\237\214\247", 9);
+    static const char *const texts[] = { "",
+                                         "caf\351.nc",
+                                         "\xff\xfe",
+                                         "\303",
+                                         "a\nb\tc\177",
+                                         "\355\240\200", /* a surrogate */
+                                         "\300\257",     /* too long a form */
+                                         "\364\220\200\200",
+                                         "\360\237\214\247 rain \342\202\254",
+                                         long_text };
+    static float field[4];
+    double axis[2] = { 0, 1000 };
+    gen_radar_grid grid = { .height = 2, .width = 2, .y = axis, .x = axis };
+    for (int i = 0; i < GEN_LEN(texts); i++) {
+        gen_plot_panel panel = { field, texts[i], texts[i] };
+        gen_plot_options o = { texts[i], texts[i], .made = "test", .size = 200, .force = true };
+        assert_int_equal(gen_plot(in_folder("a.png"), &grid, &panel, 1, &o), GEN_OK);
+        picture p = picture_read(in_folder("a.png"));
+        int heading = 0; /* dark pixels right of the page's edge of text: there are none */
+        for (int y = 0; y < 60; y++)
+            for (int x = p.width - 10; x < p.width; x++)
+                heading += !is_colour(&p, x, y, 0xffffff);
+        assert_int_equal(heading, 0);
+        picture_free(&p);
+    }
+    remove(in_folder("a.png"));
+}
+
 /* ---- films --------------------------------------------------------------------------------- */
 
 static void a_film_is_whole_or_absent(void **state)
@@ -394,6 +430,7 @@ int main(void)
         cmocka_unit_test(lines_lie_where_pyproj_says),
         cmocka_unit_test(scale_bar_is_true),
         cmocka_unit_test(any_grid_can_be_drawn),
+        cmocka_unit_test(any_text_can_be_drawn),
         cmocka_unit_test(a_picture_too_large_is_refused),
         cmocka_unit_test(a_film_is_whole_or_absent),
     };
