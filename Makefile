@@ -225,8 +225,10 @@ WEATHER := \
     weather/dgmr.c \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
+    weather/fill.c \
     weather/grid_mapping.c \
     weather/inspect.c \
+    weather/name_time.c \
     weather/nowcast.c \
     weather/plot.c \
     weather/plot_axes.c \
@@ -289,6 +291,7 @@ TESTS := \
     tests/unit/radar.c \
     tests/unit/radar_grib.c \
     tests/unit/score.c \
+    tests/unit/series.c \
     tests/unit/text.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \

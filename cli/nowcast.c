@@ -76,7 +76,7 @@ static gen_status prepare(forecast *f)
 {
     const gen_common *c = &f->run->common;
     gen_nowcast_options *n = &f->nowcast;
-    GEN_TRY(file_list_fill(&f->files, f->run->operands, f->run->n_operands));
+    GEN_TRY(file_list_fill(&f->files, f->run));
     GEN_TRY(refuse_input(&f->files, c->output));
     GEN_TRY(read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT));
     f->cells = f->s->grid.height * f->s->grid.width;

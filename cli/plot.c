@@ -106,7 +106,7 @@ static gen_status run(gen_run *r)
     bool film = false;
     if (!r->common.output)
         return gen_fail(GEN_EINVAL, "radar plot: where to? give -o FILE.png, .gif or .mp4");
-    GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
+    GEN_GOTO(file_list_fill(&files, r));
     GEN_GOTO(refuse_input(&files, r->common.output));
     GEN_GOTO(choose_film(r, &film));
     int64_t frames = o->frames ? o->frames : film ? 0 : 1;

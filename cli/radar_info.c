@@ -254,7 +254,7 @@ static gen_status run_info(gen_run *r)
     gen_status status;
     file_list files = { 0 };
     const info_settings *o = r->settings;
-    GEN_GOTO(file_list_fill(&files, r->operands, r->n_operands));
+    GEN_GOTO(file_list_fill(&files, r));
     GEN_GOTO(o->native ? print_native(r, &files) : print_joined(r, &files));
 done:
     file_list_free(&files);

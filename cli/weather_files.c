@@ -35,34 +35,79 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static gen_status add_folder(file_list *l, const char *folder)
+/* Whether a file in a folder is meant: its name matches, or, without a pattern, its content is
+ * known. */
+static gen_status is_meant(const char *path, const char *pattern, bool *meant)
+{
+    int64_t time;
+    if (pattern)
+        return gen_name_match(pattern, path, meant, &time);
+    struct stat info;
+    if (stat(path, &info) == 0 && info.st_size == 0)
+        gen_log(GEN_LOG_WARN, "'%s' is empty: this file is left out", path);
+    else if (gen_radar_known(path, meant) != GEN_OK)
+        gen_log(GEN_LOG_WARN, "%s: this file is left out", gen_last_error());
+    else if (!*meant)
+        gen_log(GEN_LOG_DEBUG, "'%s' is no radar file", path);
+    return GEN_OK;
+}
+
+/* Takes the files of a folder, and of those in it down to `depth`. */
+static gen_status add_folder(file_list *l, const char *folder, const char *pattern, int depth)
 {
     gen_status status = GEN_OK;
-    int first = l->n;
     DIR *d = opendir(folder);
     if (!d)
         return gen_fail(GEN_EDATA, "cannot read folder '%s': %s", folder, strerror(errno));
     for (struct dirent *e = readdir(d); e && status == GEN_OK; e = readdir(d)) {
-        size_t n = strlen(e->d_name);
-        if (e->d_name[0] != '.' && n > 3 && strcmp(e->d_name + n - 3, ".nc") == 0)
-            status = add_copy(l, folder, e->d_name);
+        struct stat info;
+        bool meant = false;
+        if (e->d_name[0] == '.')
+            continue;
+        GEN_GOTO(add_copy(l, folder, e->d_name));
+        char *path = l->path[l->n - 1];
+        bool exists = stat(path, &info) == 0;
+        if (exists && S_ISREG(info.st_mode) && depth == 0)
+            GEN_GOTO(is_meant(path, pattern, &meant));
+        if (meant)
+            continue;
+        l->n--;
+        if (exists && S_ISDIR(info.st_mode) && depth > 0)
+            status = add_folder(l, path, pattern, depth - 1);
+        gen_free(path);
     }
+done:
     closedir(d);
-    if (status == GEN_OK && l->n == first)
-        return gen_fail(GEN_EDATA, "folder '%s' holds no .nc file", folder);
-    if (status == GEN_OK)
-        qsort(l->path + first, (size_t)(l->n - first), sizeof *l->path, by_name);
     return status;
 }
 
-gen_status file_list_fill(file_list *l, const char *const *operands, int n)
+static gen_status add_operand(file_list *l, const char *operand, const char *pattern)
 {
+    struct stat info;
+    int first = l->n, depth = 0;
+    if (stat(operand, &info) != 0 || !S_ISDIR(info.st_mode))
+        return add_copy(l, NULL, operand);
+    for (const char *p = pattern; p && *p; p++)
+        depth += *p == '/';
+    GEN_TRY(add_folder(l, operand, pattern, depth));
+    if (l->n == first && pattern)
+        return gen_fail(GEN_EDATA, "folder '%s' holds no file that matches '%s'", operand, pattern);
+    if (l->n == first)
+        return gen_fail(GEN_EDATA, "folder '%s' holds no radar file", operand);
+    qsort(l->path + first, (size_t)(l->n - first), sizeof *l->path, by_name);
+    return GEN_OK;
+}
+
+gen_status file_list_fill(file_list *l, const gen_run *r)
+{
+    const char *pattern = r->common.radar.pattern;
+    bool matches;
+    int64_t time;
     *l = (file_list){ 0 };
-    for (int i = 0; i < n; i++) {
-        struct stat info;
-        bool folder = stat(operands[i], &info) == 0 && S_ISDIR(info.st_mode);
-        GEN_TRY(folder ? add_folder(l, operands[i]) : add_copy(l, NULL, operands[i]));
-    }
+    if (pattern)
+        GEN_TRY(gen_name_match(pattern, "", &matches, &time)); /* bad patterns end here */
+    for (int i = 0; i < r->n_operands; i++)
+        GEN_TRY(add_operand(l, r->operands[i], pattern));
     return GEN_OK;
 }
 

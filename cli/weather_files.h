@@ -9,14 +9,16 @@
 
 #include "cli/command.h"
 
-/* The operands with each folder replaced by its *.nc files in order of name. */
+/* The operands of a run with each folder replaced by its radar files in order of name: those that
+ * match --pattern, or without one those whose content is known. A pattern with '/' goes as deep
+ * into a folder as it has '/'. Hidden files are never taken. */
 typedef struct file_list {
     char **path;
     int n;
     uint64_t capacity;
 } file_list;
 
-gen_status file_list_fill(file_list *l, const char *const *operands, int n);
+gen_status file_list_fill(file_list *l, const gen_run *r);
 void file_list_free(file_list *l);
 
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */

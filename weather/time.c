@@ -10,8 +10,8 @@
 
 #define DAY 86400
 
-/* Days since 1970-01-01. A year that starts in March puts the leap day at its end. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
+/* A year that starts in March puts the leap day at its end. */
+int64_t gen_days_of_date(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;
     int64_t era = year / 400, in_era = year % 400;
@@ -19,7 +19,7 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
     return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719468;
 }
 
-static void date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
+void gen_date_of_days(int64_t days, int64_t *year, int64_t *month, int64_t *day)
 {
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097, in_era = days - era * 146097;
@@ -30,6 +30,15 @@ static void date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
     *year = y + era * 400 + (*month <= 2);
 }
 
+bool gen_date_exists(int64_t year, int64_t month, int64_t day)
+{
+    static const int length[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    if (year < 1 || month < 1 || month > 12 || day < 1)
+        return false;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return day <= length[month - 1] + (month == 2 && leap);
+}
+
 const char *gen_time_text(int64_t t, char buf[32])
 {
     int64_t days = t / DAY, rest = t % DAY, year, month, day;
@@ -37,7 +46,7 @@ const char *gen_time_text(int64_t t, char buf[32])
         rest += DAY;
         days--;
     }
-    date_of(days, &year, &month, &day);
+    gen_date_of_days(days, &year, &month, &day);
     if (year < 1 || year > 9999)
         snprintf(buf, 32, "%llds", (long long)t);
     else
@@ -87,11 +96,7 @@ static bool parse(const char *s, bool strict, int64_t *out)
     if (!number(&s, strict ? 4 : 1, 4, &year) || !accept(&s, '-') ||
         !number(&s, least, 2, &month) || !accept(&s, '-') || !number(&s, least, 2, &day))
         return false;
-    static const int length[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    if (year < 1 || month < 1 || month > 12 || day < 1)
-        return false;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (day > length[month - 1] + (month == 2 && leap))
+    if (!gen_date_exists(year, month, day))
         return false;
     bool has_time = *s == 'T' || (*s == ' ' && s[1] >= '0' && s[1] <= '9');
     if (strict && !has_time)
@@ -111,7 +116,7 @@ static bool parse(const char *s, bool strict, int64_t *out)
                 break;
             }
     }
-    *out = days_of(year, month, day) * DAY + seconds;
+    *out = gen_days_of_date(year, month, day) * DAY + seconds;
     return *s == 0;
 }
 

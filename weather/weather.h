@@ -9,6 +9,7 @@
 #define LIBGEN_WEATHER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <libgen/log.h>
@@ -57,8 +58,14 @@ typedef struct gen_radar_read_options {
     int64_t max_frames;  /* keep the newest so many of them; 0 = all */
     uint64_t max_bytes;  /* refuse larger; 0 = 8 GB */
     gen_radar_fill fill;
-    const char *pattern; /* strftime pattern of the files' names ("%Y%m%d%H%M.h5"): tells the time
+    const char *pattern; /* of the files' names, "%Y%m%d%H%M.h5" (gen_name_match): tells the time
                             where the file does not; NULL = none */
+
+    /* For a feed that is being written: files that cannot be read are left out with a warning; of
+     * two frames of one time that of the file changed last is taken; and the newest frames are the
+     * newest run of min_frames (0 = 1) or more frames that follow one another. */
+    bool lenient;
+    int64_t min_frames;
 
     /* What is read, where a file holds several things or says too little. */
     const char *variable; /* as the format names it: "DBZH", "dataset2/data1"; NULL = the rain */
@@ -72,14 +79,23 @@ typedef struct gen_radar_read_options {
     /* Decode in a child process: a damaged file that crashes HDF5, or makes it run forever, is then
      * an error like others. */
     bool own_process;
-    bool untrusted; /* every format in a child process, with limits on memory, time and files */
+    bool untrusted; /* every format in a child process, with limits on memory, time and files, and
+                       without any right to write files, start programs or use the network */
+    int64_t answer_seconds; /* that such a process may take for a frame; 0 = 30 */
 } gen_radar_read_options;
 
-/* Reads and joins files of any format of weather/codec (any order; sorted by time). The step is the
+/* Reads and joins files of any format of weather/codec (any order, same result). The step is the
  * smallest difference of time in all files; frames that are kept must follow one another at that
  * step. EDATA names the file and the attribute, or the times of a gap, a duplicate, or two grids
- * that differ; also when no cell of the kept frames was measured. Free with gen_radar_free. options
- * may be NULL. HDF5 is not safe for threads: calls wait for each other. */
+ * that differ; also when no cell of the kept frames was measured, and where nothing tells a time.
+ * Where `fill` advects, a gap has at most 3 frames; `source` then says so.
+ *
+ * With `pattern` and `max_frames`, where every name tells a time, only as many files are opened as
+ * are needed, newest name first; the step then follows from the names of the others. So names are
+ * trusted to choose; but a file's own time wins over its name, with a warning.
+ *
+ * Free with gen_radar_free. options may be NULL. HDF5 is not safe for threads: calls wait for each
+ * other. */
 GEN_API gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, int n,
                                   const gen_radar_read_options *options);
 GEN_API void gen_radar_free(gen_radar_sequence **s);
@@ -105,6 +121,20 @@ GEN_API void gen_radar_contents_free(gen_radar_contents **c);
 /* "2010-08-26T00:05:00Z" <-> seconds. Parsing also takes a space for T, and no seconds or Z. */
 GEN_API gen_status gen_time_parse(const char *text, int64_t *out);
 GEN_API const char *gen_time_text(int64_t t, char buf[32]);
+
+/* Whether a file is of a format that gen_radar_read knows, by its first bytes. EDATA: it cannot be
+ * read at all. */
+GEN_API gen_status gen_radar_known(const char *path, bool *known);
+
+/* Names of files by patterns: strftime's %Y %m %d %H %M %S %j %y %b %%, `*` and `?` (not across
+ * '/'), and everything else as it is. A pattern with '/' speaks of as many folders as it has '/'.
+ * EINVAL: an unknown conversion, or some that tell no date. */
+/* Whether the end of `path` matches, the whole name; *time is INT64_MIN where the pattern has no
+ * conversions. */
+GEN_API gen_status gen_name_match(const char *pattern, const char *path, bool *matches,
+                                  int64_t *time);
+/* The name for a time; here `*` and `?` are themselves. EINVAL also when it does not fit. */
+GEN_API gen_status gen_name_print(char *buf, size_t size, const char *pattern, int64_t time);
 
 /* What `gen radar info` tells. Shares are of all cells (missing) and of measured cells (wet: 0.1
  * mm/h and more); min, max, mean over measured cells, mm/h. */

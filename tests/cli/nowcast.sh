@@ -81,7 +81,7 @@ head -c 100000 $rain >"$tmp/cut.nc"
 expect 3 "cut.nc" "$gen" nowcast "$tmp/cut.nc" -o "$tmp/x.nc"
 : >"$tmp/empty.nc"
 expect 3 "is empty" "$gen" nowcast "$tmp/empty.nc" -o "$tmp/x.nc"
-expect 3 "holds no .nc file" "$gen" nowcast cli -o "$tmp/x.nc"
+expect 3 "folder 'cli' holds no radar file" "$gen" nowcast cli -o "$tmp/x.nc"
 check "no output of a failure" test ! -e "$tmp/x.nc"
 
 # A limit on file size stands for a full disk: no part of a file is left.

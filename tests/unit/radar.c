@@ -209,7 +209,7 @@ static void files_are_joined_in_order(void **state)
     assert_int_equal(r->frames, 6);
     for (int i = 0; i < 6; i++)
         assert_int_equal(r->time[i], T0 + 300 * i);
-    assert_string_equal(r->source, "late.nc, early.nc");
+    assert_string_equal(r->source, "early.nc, late.nc");
     gen_radar_free(&r);
     expect_sentence(read_status(2, (const char *const[]){ late, late }, NULL), GEN_EDATA,
                     "is there twice");

@@ -89,6 +89,17 @@ static gen_status new_file(gen_radar_file **out, const char *path,
     return status;
 }
 
+gen_status gen_radar_known(const char *path, bool *known)
+{
+    unsigned char head[GEN_RADAR_HEAD] = { 0 };
+    size_t n = 0;
+    *known = false;
+    GEN_TRY(gen_radar_load_head(path, head, &n));
+    for (int i = 0; i < GEN_LEN(formats) && !*known; i++)
+        *known = formats[i]->recognises(head, n);
+    return GEN_OK;
+}
+
 gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
                                const gen_radar_read_options *options)
 {

@@ -117,6 +117,14 @@ gen_status gen_radar_grid_copy(gen_radar_grid *to, const gen_radar_grid *from);
 /* "2018-08-24", with or without a time of day, as CF units have it behind "since". */
 gen_status gen_time_reference(const char *text, int64_t *out);
 
+/* EINVAL as gen_name_match. *dated: the pattern tells a date. */
+gen_status gen_name_pattern_check(const char *pattern, bool *dated);
+
+/* Days since 1970-01-01, in the proleptic Gregorian calendar. */
+int64_t gen_days_of_date(int64_t year, int64_t month, int64_t day);
+void gen_date_of_days(int64_t days, int64_t *year, int64_t *month, int64_t *day);
+bool gen_date_exists(int64_t year, int64_t month, int64_t day);
+
 /* HDF5 has global state: every call into netCDF happens between these two. */
 void gen_netcdf_lock(void);
 void gen_netcdf_unlock(void);
