@@ -209,6 +209,11 @@ WEATHER := \
     weather/codec/isolate.c \
     weather/codec/knmi.c \
     weather/codec/netcdf.c \
+    weather/codec/netcdf_attribute.c \
+    weather/codec/netcdf_grid.c \
+    weather/codec/netcdf_rain.c \
+    weather/codec/netcdf_time.c \
+    weather/codec/netcdf_units.c \
     weather/codec/netcdf_writer.c \
     weather/codec/nimrod.c \
     weather/codec/npz.c \
@@ -280,6 +285,7 @@ TESTS := \
     tests/unit/import.c \
     tests/unit/media.c \
     tests/unit/model.c \
+    tests/unit/netcdf.c \
     tests/unit/netcdf_writer.c \
     tests/unit/nn.c \
     tests/unit/ops_plain.c \

@@ -371,11 +371,10 @@ static gen_status parameter_from_cf(const gen_json *cf, const parameter *a, part
         GEN_TRY(attribute(cf, other_name(a->cf), v, &n));
     if (n == 0)
         return GEN_OK;
-    if (strcmp(a->proj, "lat_1") == 0)
-        GEN_TRY(put_number(p, "lat_2", v[n - 1]));
     if (a->offset != 0)
         v[0] = fmod(v[0] - a->offset + 540, 360) - 180;
-    return put_number(p, a->proj, v[0]);
+    GEN_TRY(put_number(p, a->proj, v[0]));
+    return strcmp(a->proj, "lat_1") == 0 ? put_number(p, "lat_2", v[n - 1]) : GEN_OK;
 }
 
 /* A parallel beside a scale factor is the one where the scale counts: PROJ would take the parallel

@@ -94,7 +94,7 @@ static void warn(const gen_radar_file *f)
 {
     if (f->numbered)
         gen_log(GEN_LOG_WARN, "'%s' has no coordinates: cells are numbered", f->path);
-    if (!f->grid.mapping_name && !f->grid.proj4)
+    if (!f->grid.mapping_name && !f->grid.proj4 && !f->grid.degrees)
         gen_log(GEN_LOG_WARN, "'%s' has no projection: the output will carry none", f->path);
 }
 

@@ -89,9 +89,31 @@ static bool time_of_day(const char **s, int least, int64_t *seconds)
     return h < 24 && m < 60 && sec < 60;
 }
 
+/* "Z", "UTC", "+10:00", "-0600", "+9"; seconds east of Greenwich. */
+static bool zone(const char **s, int64_t *seconds)
+{
+    int64_t hours, minutes = 0;
+    *seconds = 0;
+    if (accept(s, 'Z') || **s == 0)
+        return true;
+    if (strncmp(*s, "UTC", 3) == 0 || strncmp(*s, "GMT", 3) == 0) {
+        *s += 3;
+        return true;
+    }
+    int sign = accept(s, '-') ? -1 : 1;
+    if (sign > 0 && !accept(s, '+'))
+        return false;
+    if (!number(s, 1, 2, &hours))
+        return false;
+    if ((accept(s, ':') || **s) && !number(s, 2, 2, &minutes))
+        return false;
+    *seconds = sign * (hours * 3600 + minutes * 60);
+    return hours <= 14 && minutes < 60;
+}
+
 static bool parse(const char *s, bool strict, int64_t *out)
 {
-    int64_t year, month, day, seconds = 0;
+    int64_t year, month, day, seconds = 0, east = 0;
     int least = strict ? 2 : 1;
     if (!number(&s, strict ? 4 : 1, 4, &year) || !accept(&s, '-') ||
         !number(&s, least, 2, &month) || !accept(&s, '-') || !number(&s, least, 2, &day))
@@ -108,15 +130,11 @@ static bool parse(const char *s, bool strict, int64_t *out)
     }
     while (!strict && accept(&s, ' ')) {
     }
-    if (!accept(&s, 'Z')) {
-        static const char *const utc[] = { "+00:00", "+0:00", "+00", "UTC", "GMT" };
-        for (int i = 0; !strict && i < GEN_LEN(utc); i++)
-            if (strncmp(s, utc[i], strlen(utc[i])) == 0) {
-                s += strlen(utc[i]);
-                break;
-            }
-    }
-    *out = gen_days_of_date(year, month, day) * DAY + seconds;
+    if (strict)
+        (void)accept(&s, 'Z');
+    else if (!zone(&s, &east))
+        return false;
+    *out = gen_days_of_date(year, month, day) * DAY + seconds - east;
     return *s == 0;
 }
 

@@ -18,9 +18,10 @@ import warnings
 
 import h5py
 import iris
+import netCDF4
 import numpy as np
 import wradlib
-from pyproj import Proj, Transformer
+from pyproj import CRS, Proj, Transformer
 from pyproj.transformer import TransformerGroup
 from pysteps.io import importers
 from wradlib.georef import projection, rect
@@ -96,6 +97,18 @@ def meteonet(path, zone):
     return from_edges("+proj=longlat +datum=WGS84", edges, len(y), len(x))
 
 
+def bom(path, _):
+    """Not from pysteps' importer, which takes centres of cells for edges."""
+    with netCDF4.Dataset(path) as f:
+        mapping = {k: f["proj"].getncattr(k) for k in f["proj"].ncattrs()}
+        x, y = 1000 * f["x"][:].astype(float), 1000 * f["y"][:].astype(float)
+    crs = CRS.from_cf({k: v.tolist() if hasattr(v, "tolist") else v for k, v in mapping.items()})
+    y = y[::-1] if y[0] < y[-1] else y
+    dx, dy = float(x[1] - x[0]), float(y[0] - y[1])
+    edges = [float(x[0]) - dx / 2, float(x[-1]) + dx / 2, float(y[0]) + dy / 2, float(y[-1]) - dy / 2]
+    return from_edges(crs.to_proj4(), edges, len(y), len(x))
+
+
 def inverse(proj):
     """x, y -> longitude, latitude: of WGS 84 where the grid's datum is tied to it, else of its own ellipsoid."""
     if "EPSG" in proj:  # OSGB36 to WGS 84 (6), within 2 m; outside Britain pyproj would shift nothing
@@ -109,6 +122,8 @@ def inverse(proj):
 
 
 FILES = [
+    ("bom_netcdf/2_20180616_100000.prcp-cscn.nc", bom, None),
+    ("bom_netcdf/66_20201031_030000.prcp-c10.nc", bom, None),
     ("fmi_pgm/201609281445_fmi.radar.composite.lowest_FIN_SUOMI1.pgm.gz", fmi, None),
     ("knmi_hdf5/RAD_NL25_RAP_5min_201008260000.h5", knmi, "ACRR"),
     ("mch_gif/AQC151351545F_00005.801.gif", mch, None),

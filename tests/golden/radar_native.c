@@ -32,6 +32,7 @@ static const struct folder {
     double gain, offset;  /* its value = ours * gain + offset; gain 0 = 1 */
     const char *variable; /* what of a file it has */
 } folders[] = {
+    { .prefix = "bom_netcdf/", .undetected = 0 },
     { .prefix = "fmi_pgm/", .undetected = NAN },
     { .prefix = "knmi_hdf5/", .undetected = 0 },
     { .prefix = "mch_gif/" },
@@ -169,6 +170,12 @@ static void check_folder(const char *prefix)
     assert_true(n > 0);
 }
 
+static void bom_netcdf_equals_netcdf4(void **state)
+{
+    (void)state;
+    check_folder("bom_netcdf/");
+}
+
 static void knmi_hdf5_equals_h5py(void **state)
 {
     (void)state;
@@ -223,10 +230,11 @@ int main(void)
     uint64_t size = 0;
     const char *shared = getenv("GEN_SHARED");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knmi_hdf5_equals_h5py),  cmocka_unit_test(odim_hdf5_equals_h5py),
-        cmocka_unit_test(pgm_equals_pillow),      cmocka_unit_test(gif_equals_pysteps),
-        cmocka_unit_test(npz_equals_numpy),       cmocka_unit_test(nimrod_equals_iris),
-        cmocka_unit_test(radolan_equals_wradlib), cmocka_unit_test(mrms_grib_equals_eccodes),
+        cmocka_unit_test(bom_netcdf_equals_netcdf4), cmocka_unit_test(knmi_hdf5_equals_h5py),
+        cmocka_unit_test(odim_hdf5_equals_h5py),     cmocka_unit_test(pgm_equals_pillow),
+        cmocka_unit_test(gif_equals_pysteps),        cmocka_unit_test(npz_equals_numpy),
+        cmocka_unit_test(nimrod_equals_iris),        cmocka_unit_test(radolan_equals_wradlib),
+        cmocka_unit_test(mrms_grib_equals_eccodes),
     };
     snprintf(path, sizeof path, "%s/data/radar/native/expected.json", shared ? shared : "");
     if (shared && gen_file_read(path, 1 << 22, &text, &size) == GEN_OK &&

@@ -415,7 +415,7 @@ static void broken_attributes_are_named(void **state)
         { { .time_units = "seconds since yesterday" }, "'time:units': found 'yesterday'" },
         { { .time_units = "seconds" }, "attribute 'time:units' is 'seconds'" },
         { { .calendar = "360_day" }, "attribute 'time:calendar' is '360_day'" },
-        { { .units = "K" }, "holds no rain rate" },
+        { { .units = "K" }, "holds no rain" },
         { { .type = NC_CHAR }, "is text" },
         { { .scale_text = "0.1" }, "'precip:scale_factor' is text, expected a number" },
         { { .time1 = NAN }, "time[1] is nan" },
