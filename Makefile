@@ -255,6 +255,7 @@ CLI := \
 
 CLI_WEATHER := \
     cli/nowcast.c \
+    cli/nowcast_film.c \
     cli/nowcast_pictures.c \
     cli/plot.c \
     cli/radar.c \

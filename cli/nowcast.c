@@ -29,6 +29,8 @@ static const gen_option options[] = {
               "and those are equal" },
     { GEN_OPT_STRING, "plot", AT(plot), .value = "DIR",
       .help = "also write maps to this folder: one for each lead time, and an overview" },
+    { GEN_OPT_STRING, "film", AT(film), .value = "FILE.gif",
+      .help = "also write a film, GIF or MP4, of the newest frames and the first member" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
       .help = "packed: 16 bit in steps of 1/128 mm/h up to 511 mm/h; float: 32 bit" },
     { 0 },
@@ -118,7 +120,7 @@ static gen_status take_member(void *cookie, int64_t member, const float *rain)
     GEN_TRY(gen_forecast_write(f->file, member, rain));
     if (f->first)
         keep_for_pictures(f, member, rain);
-    return GEN_OK;
+    return f->film ? film_member(f, member, rain) : GEN_OK;
 }
 
 /* ---- the verb ---------------------------------------------------------------------------- */
@@ -158,6 +160,7 @@ static gen_status report(const forecast *f)
 static void forecast_free(forecast *f)
 {
     gen_forecast_free(&f->file);
+    gen_plot_film_free(&f->film);
     gen_radar_free(&f->s);
     gen_radar_free(&f->observed);
     gen_model_free(&f->model);
@@ -192,12 +195,16 @@ static gen_status run_nowcast(gen_run *r)
     leave_hdf5_at_exit();
     GEN_GOTO(prepare(&f));
     GEN_GOTO(open_file(&f));
+    if (f.o->film)
+        GEN_GOTO(open_film(&f));
     if (f.o->plot)
         GEN_GOTO(prepare_pictures(&f));
     GEN_GOTO(gen_nowcast(f.s, &f.nowcast, take_member, &f));
     GEN_GOTO(gen_forecast_commit(f.file));
     if (f.o->plot)
         GEN_GOTO(draw_pictures(&f));
+    if (f.film)
+        GEN_GOTO(gen_plot_film_commit(f.film));
     GEN_GOTO(report(&f));
 done:
     if (status != GEN_OK && f.made_folder)
@@ -217,7 +224,7 @@ const gen_command gen_commands_nowcast[] = {
       .takes = GEN_TAKES_MODEL | GEN_TAKES_OUTPUT | GEN_TAKES_COMPUTE | GEN_TAKES_SEED |
                GEN_TAKES_SAMPLES | GEN_TAKES_JSON | GEN_TAKES_RADAR,
       .run = run_nowcast,
-      .examples = "gen nowcast rain.nc -o forecast.nc --plot out\n"
+      .examples = "gen nowcast rain.nc -o forecast.nc --plot out --film out.gif\n"
                   "gen nowcast radar/ --at 2017-01-31T10:00 --lead 60 -o forecast.nc\n"
                   "gen nowcast rain.nc --method dgmr -m dgmr.safetensors --members 20 --seed 1 "
                   "-o forecast.nc\n" },

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of gen nowcast share: nowcast.c has the verb, nowcast_pictures.c its pictures.
+ * What the files of gen nowcast share: nowcast.c has the verb, nowcast_pictures.c its pictures,
+ * nowcast_film.c its film.
  */
 #ifndef GEN_CLI_NOWCAST_H
 #define GEN_CLI_NOWCAST_H
 
 #include <libgen/model.h>
+#include <libgen/plot.h>
 
 #include "cli/weather_files.h"
 
 #define NOWCAST_COLUMNS 6 /* lead times in the overview */
 
 typedef struct nowcast_settings {
-    const char *at, *plot;
+    const char *at, *plot, *film;
     int64_t lead, method, encoding;
 } nowcast_settings;
 
@@ -34,6 +36,7 @@ typedef struct forecast {
     float *second;                /* second member at the columns, or NULL */
     float *mean;                  /* ensemble mean at the columns, or NULL */
     gen_radar_sequence *observed; /* after the reference time, or NULL */
+    gen_plot_film *film;          /* --film, else NULL */
     int pictures;
     bool made_folder; /* of the pictures, by us */
 } forecast;
@@ -46,5 +49,9 @@ void keep_for_pictures(forecast *, int64_t member, const float *rain);
 
 gen_status draw_pictures(forecast *);
 void free_pictures(forecast *);
+
+/* nowcast_film.c. Opened before anything is computed; committed by gen_plot_film_commit. */
+gen_status open_film(forecast *);
+gen_status film_member(forecast *, int64_t member, const float *rain);
 
 #endif

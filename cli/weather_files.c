@@ -126,7 +126,7 @@ gen_status refuse_input(const file_list *l, const char *output)
         return GEN_OK;
     for (int i = 0; i < l->n; i++)
         if (stat(l->path[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            return gen_fail(GEN_EINVAL, "-o '%s': is one of the inputs", output);
+            return gen_fail(GEN_EINVAL, "'%s' is to be written, and is one of the inputs", output);
     return GEN_OK;
 }
 

@@ -207,6 +207,8 @@ gen_status gen_film_open(gen_film **out, const char *path, const gen_film_option
     f->width = o->width;
     f->height = o->height;
     f->gif = strcmp(path + strlen(path) - 4, ".gif") == 0;
+    for (int i = 0; i < o->n_colours && i < 256; i++)
+        f->palette.colour[f->palette.n++] = o->colours[i];
     if (o->info.made)
         GEN_GOTO(gen_strdup(&f->made, o->info.made));
     GEN_GOTO(gen_output_open(&f->output, path, o->info.force, true));

@@ -15,6 +15,9 @@ typedef struct gen_film_options {
     double fps;          /* frames a second, 0.01 to 120; GIF, which counts in 1/100 s, to 50 */
     const char *encoder; /* of MP4, by FFmpeg's name; NULL = libx264, libopenh264 or mpeg4, the
                             first that is there */
+    const uint32_t
+        *colours;  /* [n_colours] 0xRRGGBB that frames may have, or NULL: GIF is smaller */
+    int n_colours; /* where its palette need not change; beyond 256 they are ignored */
 } gen_film_options;
 
 typedef struct gen_film gen_film;

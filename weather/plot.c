@@ -39,6 +39,30 @@ done:
 
 /* ---- films ------------------------------------------------------------------------------- */
 
+/* What 8-bit channels become under a line. */
+static uint32_t under_line(uint32_t rgb)
+{
+    uint32_t out = 0;
+    for (int k = 16; k >= 0; k -= 8)
+        out = out << 8 | (uint32_t)((rgb >> k & 255) * (1 - GEN_PLOT_LINE) + 0.5);
+    return out;
+}
+
+/* All colours of any page: of the classes, also under one line and two; and greys, of which are
+ * text, missing cells and white. */
+static int page_colours(const gen_plot_legend *l, uint32_t out[256])
+{
+    int n = 0;
+    for (int k = 0; k < l->n; k++) {
+        out[n++] = l->classes[k].colour;
+        out[n++] = under_line(l->classes[k].colour);
+        out[n++] = under_line(under_line(l->classes[k].colour));
+    }
+    for (uint32_t grey = GEN_PLOT_INK & 255; grey < 256 && n < 256; grey++)
+        out[n++] = grey * 0x010101u;
+    return n;
+}
+
 struct gen_plot_film {
     gen_plot_page page;
     gen_film *film;
@@ -50,14 +74,18 @@ gen_status gen_plot_film_open(gen_plot_film **out, const char *path, const gen_r
 {
     gen_status status;
     gen_plot_film *f = NULL;
+    uint32_t colours[256];
     *out = NULL;
     GEN_TRY(GEN_ALLOC(&f, 1, "a film"));
     gen_plot_page *p = &f->page;
     GEN_GOTO(gen_plot_page_open(p, grid, n, options));
     GEN_GOTO(new_pixels(p, &f->rgb));
+    int n_colours = page_colours(p->legend, colours);
     gen_film_options o = { .info = info_of(p),
                            .width = p->width,
                            .height = p->height,
+                           .colours = colours,
+                           .n_colours = n_colours,
                            .fps = p->o.fps != 0 ? p->o.fps : DEFAULT_FPS };
     GEN_GOTO(gen_film_open(&f->film, path, &o));
     *out = f;

@@ -15,7 +15,7 @@
 
 static void line_colour(cairo_t *c)
 {
-    cairo_set_source_rgba(c, 0, 0, 0, 0.2);
+    cairo_set_source_rgba(c, 0, 0, 0, GEN_PLOT_LINE);
 }
 
 /* ---- km ---------------------------------------------------------------------------------- */

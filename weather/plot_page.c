@@ -182,7 +182,7 @@ void gen_plot_font(cairo_t *c, double size, bool bold)
     cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
                            bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(c, size);
-    gen_plot_colour(c, 0x222222);
+    gen_plot_colour(c, GEN_PLOT_INK);
 }
 
 /* Title on the left, note on the right, as small as it takes to keep them apart. */
@@ -212,7 +212,7 @@ static void draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int index)
               index / p->columns * (PANEL_TITLE + p->map_height + GEN_PLOT_AXIS_BOTTOM);
     gen_plot_field(p, panel->rain, left, top);
     gen_plot_axes(p, left, top);
-    gen_plot_colour(c, 0x222222);
+    gen_plot_colour(c, GEN_PLOT_INK);
     cairo_rectangle(c, left - 0.5, top - 0.5, p->map_width + 1, p->map_height + 1);
     cairo_stroke(c);
     draw_heading(p, panel, left, top - 7);
@@ -227,7 +227,7 @@ static void draw_box(cairo_t *c, int left, int top, const int size[2], uint32_t 
 
 static void draw_frame(cairo_t *c, int left, int top, const int size[2])
 {
-    gen_plot_colour(c, 0x222222);
+    gen_plot_colour(c, GEN_PLOT_INK);
     cairo_rectangle(c, left - 0.5, top - 0.5, size[0] + 1, size[1] + 1);
     cairo_stroke(c);
 }
@@ -245,7 +245,7 @@ static void draw_legend(gen_plot_page *p)
     cairo_set_line_width(c, 1);
     for (int k = l->n - 1, y = top; k >= 0; k--, y += BOX) {
         draw_box(c, left, y, box, l->classes[k].colour);
-        gen_plot_colour(c, 0x222222);
+        gen_plot_colour(c, GEN_PLOT_INK);
         gen_plot_text(c, left + box[0] + 6, y + BOX + 4, 0, l->classes[k].label);
     }
     draw_frame(c, left, top, bar);

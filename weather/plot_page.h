@@ -58,6 +58,8 @@ gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, ui
 
 #define GEN_PLOT_WHITE 0xffffff
 #define GEN_PLOT_MISSING 0xc9c9c9
+#define GEN_PLOT_INK 0x222222 /* darkest text */
+#define GEN_PLOT_LINE 0.2     /* opacity of black lines over a field */
 
 /* plot_field.c */
 const gen_plot_legend *gen_plot_legend_of(gen_plot_scale scale);

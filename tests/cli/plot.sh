@@ -61,6 +61,19 @@ if command -v ffprobe >/dev/null; then
     check "mp4: even sides, bt709" grep -qE '^(h264|mpeg4),[0-9]*[02468],[0-9]*[02468],bt709,' "$tmp/probe"
     check "mp4: title" test "$(ffprobe -v error -show_entries format_tags=title -of csv=p=0 "$tmp/out/film.mp4")" = "Rain rate"
 fi
+
+# ---- the film of a forecast: 4 frames and 6 lead times
+run=("$gen" nowcast $rain --lead 30 -q)
+mkdir "$tmp/now"
+expect 0 "" "${run[@]}" -o "$tmp/now/a.nc" --film "$tmp/now/a.gif"
+if command -v ffprobe >/dev/null; then
+    probe "$tmp/now/a.gif" >"$tmp/probe"
+    check "the film has 10 frames" grep -qE '(^|,)6/1,10$' "$tmp/probe"
+fi
+expect 2 "exists" "${run[@]}" -o "$tmp/now/b.nc" --film "$tmp/now/a.gif"
+expect 2 ".gif or .mp4" "${run[@]}" -o "$tmp/now/b.nc" --film "$tmp/now/b.png"
+check "neither is written when one cannot be" no_litter "$tmp/now" a.nc a.gif
+
 expect 2 "make a picture of" "${plot[@]}" --size 16384 -o "$tmp/out/x.mp4"
 rm -r "$tmp/out"
 mkdir "$tmp/out"

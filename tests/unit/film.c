@@ -22,8 +22,11 @@
 #include <libavformat/avformat.h>
 #include <libswscale/swscale.h>
 
+#include <libgen/plot.h>
+
 #include "libgen/base/alloc.h"
 #include "media/film.h"
+#include "tests/picture.h"
 
 #define MAX_FRAMES 40
 
@@ -31,8 +34,10 @@ static char folder[] = "/tmp/gen-film-XXXXXX";
 
 static const char *in_folder(const char *name)
 {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    static char paths[2][256];
+    static int turn;
+    char *path = paths[turn++ % 2];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
 
@@ -338,6 +343,56 @@ static void same_frames_same_bytes(void **state)
     }
 }
 
+/* Every pixel of every frame of a GIF is that of the picture, whatever the scale. */
+static void a_film_of_maps_is_its_pictures(void **state)
+{
+    (void)state;
+    static float field[12][90 * 80];
+    static char proj[] = "+proj=laea +lat_0=55 +lon_0=10 +ellps=WGS84";
+    double x[80], y[90];
+    for (int i = 0; i < 90; i++)
+        y[i] = -1e4 * i;
+    for (int i = 0; i < 80; i++)
+        x[i] = 1e4 * i;
+    for (int k = 0; k < 12; k++)
+        for (int i = 0; i < 90 * 80; i++)
+            field[k][i] = i % 37 == k ? NAN : (float)(pow((i / 3 + 9 * k) % 100 / 14.0, 3) / 3);
+    gen_radar_grid grid = { .height = 90, .width = 80, .y = y, .x = x, .proj4 = proj };
+    for (int scale = GEN_PLOT_RATE; scale <= GEN_PLOT_PROBABILITY; scale++) {
+        gen_plot_options o = { .title = "Rain",
+                               .subtitle = "of a test",
+                               .size = 300,
+                               .force = true,
+                               .scale = (gen_plot_scale)scale };
+        gen_plot_film *f;
+        char title[20];
+        gen_plot_panel panel = { .title = title, .note = "note" };
+        assert_int_equal(gen_plot_film_open(&f, in_folder("g.gif"), &grid, 1, &o), GEN_OK);
+        for (int k = 0; k < 12; k++) {
+            snprintf(title, sizeof title, "frame %d", k);
+            panel.rain = field[k];
+            assert_int_equal(gen_plot_film_add(f, &panel), GEN_OK);
+        }
+        assert_int_equal(gen_plot_film_commit(f), GEN_OK);
+        gen_plot_film_free(&f);
+        film read = read_film(in_folder("g.gif"));
+        assert_int_equal(read.frames, 12);
+        for (int k = 0; k < 12; k++) {
+            snprintf(title, sizeof title, "frame %d", k);
+            panel.rain = field[k];
+            assert_int_equal(gen_plot(in_folder("g.png"), &grid, &panel, 1, &o), GEN_OK);
+            picture p = picture_read(in_folder("g.png"));
+            assert_int_equal(p.width, read.width);
+            assert_int_equal(p.height, read.height);
+            assert_memory_equal(p.rgb, read.rgb[k], 3 * (size_t)p.width * (size_t)p.height);
+            picture_free(&p);
+        }
+        film_free(&read);
+    }
+    remove(in_folder("g.gif"));
+    remove(in_folder("g.png"));
+}
+
 /* ---- mistakes ------------------------------------------------------------------------------ */
 
 static void expect_sentence(gen_status found, gen_status expected, const char *part)
@@ -491,6 +546,7 @@ int main(void)
         cmocka_unit_test(mpeg4_is_near),
         cmocka_unit_test(mp4_starts_fast),
         cmocka_unit_test(same_frames_same_bytes),
+        cmocka_unit_test(a_film_of_maps_is_its_pictures),
         cmocka_unit_test(mistakes_have_sentences),
         cmocka_unit_test(an_abandoned_film_leaves_nothing),
         cmocka_unit_test(a_full_disk_leaves_nothing),
