@@ -231,6 +231,7 @@ WEATHER := \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
     weather/fill.c \
+    weather/forecast_read.c \
     weather/grid_mapping.c \
     weather/inspect.c \
     weather/name_time.c \
@@ -270,6 +271,7 @@ TESTS := \
     tests/golden/dgmr.c \
     tests/golden/advection.c \
     tests/golden/forecast.c \
+    tests/golden/forecast_read.c \
     tests/golden/layers.c \
     tests/golden/projection.c \
     tests/golden/radar_georef.c \

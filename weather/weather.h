@@ -233,6 +233,28 @@ GEN_API gen_status gen_forecast_commit(gen_forecast *f);
 /* Removes what was not committed. */
 GEN_API void gen_forecast_free(gen_forecast **f);
 
+/* A forecast to be read, field by field: ours, of pysteps, or any CF netCDF of (member,time,y,x). A
+ * file of one member, or without that dimension, is one too. */
+typedef struct gen_forecast_file {
+    int64_t members, lead_steps;
+    int64_t reference_time; /* of the newest observation; where the file does not tell, one step
+                               before the first lead time */
+    int64_t *time;          /* [lead_steps] seconds since 1970-01-01 UTC, rising */
+    int64_t step;           /* seconds from lead time to lead time; 0 = they are not even */
+    gen_radar_grid grid;
+    char *path;
+    void *state; /* the reader's own */
+} gen_forecast_file;
+
+/* Of options (may be NULL) those that say what is read and how; own_process is a good idea. EDATA
+ * as gen_radar_read; also a format without members, and one lead time without a reference. */
+GEN_API gen_status gen_forecast_open(gen_forecast_file **out, const char *path,
+                                     const gen_radar_read_options *options);
+/* rain [height,width] mm/h, row 0 north, NaN = missing. One thread at a time may read a file. */
+GEN_API gen_status gen_forecast_read(gen_forecast_file *f, int64_t member, int64_t lead,
+                                     float *rain);
+GEN_API void gen_forecast_close(gen_forecast_file **f);
+
 #ifdef __cplusplus
 }
 #endif

@@ -61,6 +61,14 @@ static gen_status load(gen_radar_file *f)
     return GEN_OK;
 }
 
+/* What most files do not tell. */
+static void set_defaults(gen_radar_file *f)
+{
+    f->factor = 1;
+    f->members = 1;
+    f->reference = GEN_TIME_UNKNOWN;
+}
+
 gen_status gen_radar_file_begin(gen_radar_file *f, const unsigned char *head, size_t n)
 {
     const gen_radar_format *format = f->format;
@@ -72,7 +80,7 @@ gen_status gen_radar_file_begin(gen_radar_file *f, const unsigned char *head, si
         return unknown_format(f->path, n);
     if (format->in_memory)
         GEN_TRY(load(f));
-    f->factor = 1;
+    set_defaults(f);
     f->format = format;
     return format->open(f);
 }
@@ -82,7 +90,7 @@ static gen_status new_file(gen_radar_file **out, const char *path,
 {
     GEN_TRY(GEN_ALLOC(out, 1, "radar file"));
     (*out)->options = options;
-    (*out)->factor = 1;
+    set_defaults(*out);
     gen_status status = gen_strdup(&(*out)->path, path);
     if (status != GEN_OK)
         gen_radar_file_close(out);
@@ -100,8 +108,8 @@ gen_status gen_radar_known(const char *path, bool *known)
     return GEN_OK;
 }
 
-gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
-                               const gen_radar_read_options *options)
+gen_status gen_radar_file_open_ensemble(gen_radar_file **out, const char *path,
+                                        const gen_radar_read_options *options)
 {
     gen_status status;
     unsigned char head[GEN_RADAR_HEAD] = { 0 };
@@ -127,6 +135,18 @@ gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
 done:
     gen_radar_file_close(&f);
     return status;
+}
+
+gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
+                               const gen_radar_read_options *options)
+{
+    GEN_TRY(gen_radar_file_open_ensemble(out, path, options));
+    int64_t members = (*out)->members;
+    if (members == 1)
+        return GEN_OK;
+    gen_radar_file_close(out);
+    return gen_fail(GEN_EDATA, "'%s' holds %lld members of an ensemble, expected one field a time",
+                    path, (long long)members);
 }
 
 gen_status gen_radar_file_open_bytes(gen_radar_file **out, const char *path,

@@ -37,7 +37,9 @@ typedef struct gen_radar_file {
 
     /* Set by open. */
     int64_t frames;
-    int64_t *time; /* [frames] seconds since 1970-01-01 UTC, or GEN_TIME_UNKNOWN */
+    int64_t *time;   /* [frames] seconds since 1970-01-01 UTC, or GEN_TIME_UNKNOWN */
+    int64_t members; /* of an ensemble, whose member m has frames m * frames ...; set to 1 before */
+    int64_t reference; /* newest observation behind a forecast; set to GEN_TIME_UNKNOWN before */
     gen_radar_grid grid;
     bool numbered; /* no coordinates: x and y count cells */
     gen_radar_quantity quantity;
@@ -78,9 +80,12 @@ extern const gen_radar_format gen_radar_pgm;
 extern const gen_radar_format gen_radar_png;
 extern const gen_radar_format gen_radar_radolan;
 
-/* EDATA: no such file, or of no format that we read. options must outlive the file. */
+/* EDATA: no such file, of no format that we read, or an ensemble. options must outlive the file. */
 gen_status gen_radar_file_open(gen_radar_file **out, const char *path,
                                const gen_radar_read_options *options);
+/* The same, but ensembles are welcome. */
+gen_status gen_radar_file_open_ensemble(gen_radar_file **out, const char *path,
+                                        const gen_radar_read_options *options);
 /* As if `bytes` were a file called `path`, of an in_memory format: for fuzzing. */
 gen_status gen_radar_file_open_bytes(gen_radar_file **out, const char *path,
                                      const gen_radar_format *format, const unsigned char *bytes,

@@ -29,6 +29,7 @@
 #define MAX_TEXT ((uint64_t)1 << 20)
 #define MAX_SIDE 65536
 #define MAX_FRAMES 10000000
+#define MAX_MEMBERS 100000
 #define MAX_MORE_MEMORY ((uint64_t)3 << 30) /* of an untrusted file, bytes */
 
 typedef struct isolated_state {
@@ -40,7 +41,7 @@ typedef struct isolated_state {
 /* What precedes the arrays: sizes; texts have their length + 1, 0 for NULL. */
 enum { TEXTS = 6 };
 typedef struct grid_header {
-    int64_t frames, height, width, degrees, numbered, quantity;
+    int64_t frames, members, reference, height, width, degrees, numbered, quantity;
     double factor, interval, zr_a, zr_b;
     uint64_t text[TEXTS];
 } grid_header;
@@ -94,8 +95,18 @@ static bool send_grid(int fd, const gen_radar_file *f)
     const gen_radar_grid *g = &f->grid;
     const char *const text[TEXTS] = { g->proj4, g->mapping_name, g->attributes,
                                       f->name,  f->units,        f->format->name };
-    grid_header h = { f->frames, g->height,   g->width, g->degrees, f->numbered, f->quantity,
-                      f->factor, f->interval, f->zr_a,  f->zr_b,    { 0 } };
+    grid_header h = { .frames = f->frames,
+                      .members = f->members,
+                      .reference = f->reference,
+                      .height = g->height,
+                      .width = g->width,
+                      .degrees = g->degrees,
+                      .numbered = f->numbered,
+                      .quantity = f->quantity,
+                      .factor = f->factor,
+                      .interval = f->interval,
+                      .zr_a = f->zr_a,
+                      .zr_b = f->zr_b };
     for (int i = 0; i < TEXTS; i++)
         h.text[i] = text[i] ? strlen(text[i]) + 1 : 0;
     bool fine = send_all(fd, &h, sizeof h) &&
@@ -211,10 +222,12 @@ static gen_status receive_grid(gen_radar_file *f)
     grid_header h;
     if (!receive_all(k->socket, &h, sizeof h))
         return child_failed(f);
-    if (h.frames < 1 || h.frames > MAX_FRAMES || h.height < 1 || h.height > MAX_SIDE ||
-        h.width < 1 || h.width > MAX_SIDE)
+    if (h.frames < 1 || h.frames > MAX_FRAMES || h.members < 1 || h.members > MAX_MEMBERS ||
+        h.height < 1 || h.height > MAX_SIDE || h.width < 1 || h.width > MAX_SIDE)
         return gen_fail(GEN_EDATA, "'%s' is damaged", f->path);
     f->frames = h.frames;
+    f->members = h.members;
+    f->reference = h.reference;
     g->height = h.height;
     g->width = h.width;
     g->degrees = h.degrees != 0;

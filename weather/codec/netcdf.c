@@ -35,8 +35,8 @@ static gen_status check_size(gen_radar_file *f)
     struct stat info;
     size_t type_size = 8;
     nc_inq_type(k->nc, k->type, NULL, &type_size);
-    uint64_t bytes = (uint64_t)f->frames * (uint64_t)f->grid.height * (uint64_t)f->grid.width *
-                     type_size; /* < 2^59 */
+    uint64_t bytes = (uint64_t)f->members * (uint64_t)f->frames * (uint64_t)f->grid.height *
+                     (uint64_t)f->grid.width * type_size; /* < 2^59 */
     if (stat(f->path, &info) != 0)
         return gen_fail(GEN_EDATA, "cannot read '%s'", f->path);
     if (bytes / BEST_RATIO > (uint64_t)info.st_size + SPARE_BYTES / BEST_RATIO)
@@ -202,7 +202,9 @@ static gen_status netcdf_read(gen_radar_file *f, int64_t frame, float *values)
         GEN_TRY(
             gen_alloc_raw((void **)&k->line, (uint64_t)(h * w), sizeof(double), "a radar frame"));
     if (k->time_axis >= 0)
-        start[k->time_axis] = (size_t)frame;
+        start[k->time_axis] = (size_t)(frame % f->frames);
+    if (k->member_axis >= 0)
+        start[k->member_axis] = (size_t)(frame / f->frames);
     count[k->rank - 2] = (size_t)(k->transposed ? w : h);
     count[k->rank - 1] = (size_t)(k->transposed ? h : w);
     gen_netcdf_lock();

@@ -12,6 +12,7 @@
 
 #define MAX_SIDE 65536 /* cells along an axis */
 #define MAX_FRAMES 10000000
+#define MAX_MEMBERS 100000
 #define MAX_CHUNK ((uint64_t)1 << 30) /* bytes */
 
 gen_status gen_netcdf_broken(const gen_radar_file *f, int code, const char *what)
@@ -153,13 +154,14 @@ static char dimension_axis(const gen_radar_file *f, int dim)
     return strcmp(name, "time") == 0 ? 'T' : 0;
 }
 
-/* Of the dimensions before y and x one may be time; the others have one value. */
-static gen_status find_time_axis(gen_radar_file *f)
+/* Of the dimensions before y and x one may be time, and one the members of an ensemble; the others
+ * have one value. */
+static gen_status find_leading_axes(gen_radar_file *f)
 {
     gen_netcdf_state *k = f->state;
     char name[NC_MAX_NAME + 1] = "";
     int leading = k->rank - 2;
-    k->time_axis = -1;
+    k->time_axis = k->member_axis = -1;
     for (int i = 0; i < leading; i++)
         if (k->time_axis < 0 && dimension_axis(f, k->dims[i]) == 'T')
             k->time_axis = i;
@@ -169,6 +171,10 @@ static gen_status find_time_axis(gen_radar_file *f)
     for (int i = 0; i < leading; i++) {
         if (i == k->time_axis || k->size[i] == 1)
             continue;
+        if (k->member_axis < 0 && k->size[i] >= 1 && k->size[i] <= MAX_MEMBERS) {
+            k->member_axis = i;
+            continue;
+        }
         nc_inq_dimname(k->nc, k->dims[i], name);
         return gen_fail(GEN_EDATA, "'%s': variable %s holds %zu values of %s, expected one",
                         f->path, f->name, k->size[i], name);
@@ -180,16 +186,19 @@ gen_status gen_netcdf_find_axes(gen_radar_file *f)
 {
     gen_netcdf_state *k = f->state;
     const int *last = k->dims + k->rank - 2;
-    GEN_TRY(find_time_axis(f));
+    GEN_TRY(find_leading_axes(f));
     k->transposed = dimension_axis(f, last[0]) == 'X' && dimension_axis(f, last[1]) == 'Y';
+    const size_t members = k->member_axis >= 0 ? k->size[k->member_axis] : 1;
     const size_t frames = k->time_axis >= 0 ? k->size[k->time_axis] : 1;
     const size_t a = k->size[k->rank - 2], b = k->size[k->rank - 1];
-    if (frames < 1 || frames > MAX_FRAMES || a < 1 || a > MAX_SIDE || b < 1 || b > MAX_SIDE)
+    if (frames < 1 || frames > MAX_FRAMES / members || a < 1 || a > MAX_SIDE || b < 1 ||
+        b > MAX_SIDE)
         return gen_fail(GEN_EDATA,
                         "'%s': variable %s is %zu x %zu x %zu, expected at least one frame"
                         " and at most %d cells a side",
                         f->path, f->name, frames, a, b, MAX_SIDE);
     f->frames = (int64_t)frames;
+    f->members = (int64_t)members;
     f->grid.height = (int64_t)(k->transposed ? b : a);
     f->grid.width = (int64_t)(k->transposed ? a : b);
     return GEN_OK;

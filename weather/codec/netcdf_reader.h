@@ -20,7 +20,8 @@ typedef struct gen_netcdf_state {
     int rank;     /* its dimensions, the slowest first */
     int dims[GEN_NETCDF_RANK];
     size_t size[GEN_NETCDF_RANK];
-    int time_axis; /* which of them is time; -1: one frame */
+    int time_axis;   /* which of them is time; -1: one frame */
+    int member_axis; /* which of them counts the members of an ensemble; -1: there is none */
     bool transposed, south_first, east_first;
     double metres; /* of x and y in the file; 1 for degrees */
     nc_type type;
@@ -84,7 +85,7 @@ char gen_netcdf_axis(const gen_radar_file *f, int variable);
 int gen_netcdf_coordinate(const gen_radar_file *f, int dim, char axis);
 /* Its n values, all finite. */
 gen_status gen_netcdf_coordinate_values(gen_radar_file *f, int variable, int64_t n, double *out);
-/* Which dimensions are time, y and x; frames, height and width of the file. */
+/* Which dimensions are members, time, y and x; members, frames, height, width of the file. */
 gen_status gen_netcdf_find_axes(gen_radar_file *f);
 gen_status gen_netcdf_read_grid(gen_radar_file *f);
 
@@ -95,7 +96,7 @@ gen_status gen_netcdf_check_type(const gen_radar_file *f, int variable, nc_type 
 
 /* ---- netcdf_time.c ----------------------------------------------------------------------- */
 
-/* Times of the frames, and the interval of a depth. */
+/* Times of the frames, the reference time of a forecast, and the interval of a depth. */
 gen_status gen_netcdf_read_times(gen_radar_file *f);
 
 #endif

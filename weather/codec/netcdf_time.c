@@ -16,12 +16,18 @@ typedef struct clock {
     int64_t reference;
 } clock;
 
+/* Also plain "minutes", of lead times, where the reference is known. */
 static gen_status read_clock(const gen_radar_file *f, int variable, clock *out)
 {
     char name[NC_MAX_NAME + 1], text[GEN_NETCDF_WORD];
     gen_netcdf_variable_name(f, variable, name);
     gen_netcdf_read_word(f, variable, "units", text);
     const char *since = strstr(text, " since ");
+    if (!since && f->reference != GEN_TIME_UNKNOWN) {
+        *out = (clock){ gen_netcdf_seconds(text, strlen(text)), f->reference };
+        if (out->unit > 0)
+            return GEN_OK;
+    }
     out->unit = since ? gen_netcdf_seconds(text, (size_t)(since - text)) : 0;
     if (out->unit == 0)
         return gen_fail(GEN_EDATA,
@@ -95,23 +101,46 @@ static gen_status single_value(const gen_radar_file *f, int variable, double *ou
                                      name, *out);
 }
 
-/* The single time whose standard_name or name says that the field is valid then, or (start) that
- * its interval begins then; -1: none. */
-static int single_time(const gen_radar_file *f, bool start)
+/* What a single time tells of the field, by its name or standard_name. */
+static const struct {
+    const char *names[3];
+    const char *standard; /* NULL: CF has none */
+} single_times[] = {
+    { { "time", "valid_time" }, "time" },
+    { { "start_time" }, NULL }, /* its interval begins then */
+    { { "forecast_reference_time" }, "forecast_reference_time" },
+};
+enum { VALID, START, REFERENCE };
+
+/* The variable, or -1. */
+static int single_time(const gen_radar_file *f, int which)
 {
-    static const char *const valid[] = { "time", "valid_time" }, *const begin[] = { "start_time" };
+    const char *standard = single_times[which].standard;
     const gen_netcdf_state *k = f->state;
     char buf[GEN_NETCDF_WORD];
     int n = 0, v;
-    for (int i = 0; i < (start ? GEN_LEN(begin) : GEN_LEN(valid)); i++)
-        if (nc_inq_varid(k->nc, start ? begin[i] : valid[i], &v) == NC_NOERR && is_single(f, v))
+    for (const char *const *name = single_times[which].names; *name; name++)
+        if (nc_inq_varid(k->nc, *name, &v) == NC_NOERR && is_single(f, v))
             return v;
     nc_inq_nvars(k->nc, &n);
-    for (v = 0; v < n && !start; v++)
-        if (strcmp(gen_netcdf_read_word(f, v, "standard_name", buf), "time") == 0 &&
+    for (v = 0; v < n && standard; v++)
+        if (strcmp(gen_netcdf_read_word(f, v, "standard_name", buf), standard) == 0 &&
             is_single(f, v))
             return v;
     return -1;
+}
+
+/* When a forecast was made. */
+static gen_status read_reference(gen_radar_file *f)
+{
+    clock c;
+    double value;
+    int variable = single_time(f, REFERENCE);
+    if (variable < 0)
+        return GEN_OK;
+    GEN_TRY(read_clock(f, variable, &c));
+    GEN_TRY(single_value(f, variable, &value));
+    return to_seconds(f, &c, value, 0, &f->reference);
 }
 
 /* ---- the interval ------------------------------------------------------------------------ */
@@ -176,7 +205,7 @@ static gen_status read_interval(gen_radar_file *f, int time, const clock *c)
     if (f->quantity != GEN_RADAR_DEPTH)
         return GEN_OK;
     GEN_TRY(bounds_interval(f, time, c));
-    int start = single_time(f, true);
+    int start = single_time(f, START);
     if (f->interval == 0 && f->frames == 1 && start >= 0) {
         int64_t from, to;
         GEN_TRY(read_clock(f, start, &other));
@@ -198,7 +227,7 @@ static int time_variable(const gen_radar_file *f)
 {
     const gen_netcdf_state *k = f->state;
     int variable = k->time_axis >= 0 ? gen_netcdf_coordinate(f, k->dims[k->time_axis], 'T') : -1;
-    return variable < 0 && f->frames == 1 ? single_time(f, false) : variable;
+    return variable < 0 && f->frames == 1 ? single_time(f, VALID) : variable;
 }
 
 gen_status gen_netcdf_read_times(gen_radar_file *f)
@@ -207,6 +236,7 @@ gen_status gen_netcdf_read_times(gen_radar_file *f)
     double *value = NULL;
     clock c;
     int variable = time_variable(f);
+    GEN_TRY(read_reference(f));
     GEN_TRY(GEN_ALLOC(&f->time, f->frames, "times"));
     f->time[0] = GEN_TIME_UNKNOWN;
     if (variable < 0 && f->frames > 1)
