@@ -227,6 +227,7 @@ WEATHER := \
     weather/codec/rate.c \
     weather/codec/sequence_file.c \
     weather/codec/unpack.c \
+    weather/crop.c \
     weather/dgmr.c \
     weather/dgmr_import.c \
     weather/dgmr_run.c \
@@ -279,6 +280,7 @@ TESTS := \
     tests/golden/ops.c \
     tests/property/plan.c \
     tests/unit/backend.c \
+    tests/unit/crop.c \
     tests/unit/advection.c \
     tests/unit/base.c \
     tests/unit/chart.c \

@@ -77,7 +77,7 @@ gen_status prepare_pictures(forecast *f)
     if (gen_radar_read(&f->observed, (const char *const *)f->files.path, f->files.n, &later) !=
         GEN_OK)
         f->observed = NULL; /* a forecast of the future has none */
-    return GEN_OK;
+    return f->observed ? radar_part(f->observed, f->run) : GEN_OK;
 }
 
 /* Keeps what the pictures need. */

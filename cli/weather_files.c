@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -155,6 +156,37 @@ gen_status radar_options(gen_radar_read_options *out, const gen_run *r)
     return GEN_OK;
 }
 
+/* Exactly four numbers. */
+static gen_status four(const char *text, const char *what, const char *expected, double low,
+                       double v[4])
+{
+    int n = 4;
+    GEN_TRY(gen_parse_reals(text, what, low, 1e9, v, &n));
+    return n == 4 ? GEN_OK
+                  : gen_fail(GEN_EINVAL, "%s '%.40s': expected %s", what, text, expected);
+}
+
+gen_status radar_part(gen_radar_sequence *s, const gen_run *r)
+{
+    const gen_radar_input *in = &r->common.radar;
+    double v[4];
+    if (in->bbox && in->crop)
+        return gen_fail(GEN_EINVAL, "--bbox and --crop: give one of them");
+    if (in->bbox) {
+        GEN_TRY(four(in->bbox, "option --bbox", "S,W,N,E in degrees", -1e9, v));
+        GEN_TRY(gen_radar_crop_degrees(s, v[0], v[1], v[2], v[3]));
+    }
+    if (in->crop) {
+        GEN_TRY(four(in->crop, "option --crop", "Y,X,H,W in cells", 0, v));
+        for (int i = 0; i < 4; i++)
+            if (v[i] != floor(v[i]))
+                return gen_fail(GEN_EINVAL, "option --crop '%.40s': expected whole numbers",
+                                in->crop);
+        GEN_TRY(gen_radar_crop(s, (int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3]));
+    }
+    return in->upscale > 1 ? gen_radar_upscale(s, in->upscale) : GEN_OK;
+}
+
 gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_list *l,
                       const char *at, int64_t frames)
 {
@@ -168,8 +200,12 @@ gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_lis
     }
     GEN_TRY(gen_radar_read(out, (const char *const *)l->path, l->n, &o));
     int64_t newest = (*out)->time[(*out)->frames - 1];
-    if (!at || newest == o.last)
-        return GEN_OK;
+    if (!at || newest == o.last) {
+        gen_status status = radar_part(*out, r);
+        if (status != GEN_OK)
+            gen_radar_free(out);
+        return status;
+    }
     gen_radar_free(out);
     return gen_fail(GEN_EDATA, "no frame at %s, the one before is at %s", gen_time_text(o.last, a),
                     gen_time_text(newest, b));

@@ -27,6 +27,9 @@ gen_status refuse_input(const file_list *l, const char *output);
 /* Options of the library from those of the command line. EINVAL. */
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r);
 
+/* The part of s that --bbox, --crop and --upscale ask for. */
+gen_status radar_part(gen_radar_sequence *s, const gen_run *r);
+
 /* Reads up to `frames` frames (0 = all), the newest at time `at` (text, or NULL: the newest there
  * is), the part of them that the command line asks for. EDATA when no frame has that time. */
 gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_list *l,

@@ -101,6 +101,11 @@ void gen_projection_free(gen_projection **projection)
     gen_free(p);
 }
 
+bool gen_projection_is_rotated(const gen_projection *p)
+{
+    return p->pj && p->angular;
+}
+
 /* The same direction within half a turn of `middle`. */
 static double turned(double degrees, double middle)
 {

@@ -31,6 +31,9 @@ void gen_projection_free(gen_projection **p);
 bool gen_projection_forward(const gen_projection *p, double lat, double lon, double *x, double *y);
 bool gen_projection_inverse(const gen_projection *p, double x, double y, double *lat, double *lon);
 
+/* A rotated pole: x and y are degrees, but not longitude and latitude. */
+bool gen_projection_is_rotated(const gen_projection *p);
+
 /* The PROJ string of a grid in metres ("+proj=... +units=m +no_defs"), from its proj4 (also an EPSG
  * code or WKT) or its CF attributes. *out NULL: the grid has neither. EDATA: none that PROJ
  * understands. Free with gen_free. */

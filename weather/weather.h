@@ -143,7 +143,19 @@ typedef struct gen_radar_summary {
 } gen_radar_summary;
 GEN_API gen_radar_summary gen_radar_summarise(const gen_radar_sequence *s);
 
-/* Writes a sequence as CF netCDF-4, rain_rate(time,y,x), as uint16 steps of `precision` mm/h (0 =
+/* The part of a sequence that begins at row y (0 = north), column x. EINVAL: outside the grid. */
+GEN_API gen_status gen_radar_crop(gen_radar_sequence *s, int64_t y, int64_t x, int64_t height,
+                                  int64_t width);
+/* The smallest rectangle of cells that covers what of a box of degrees lies on the grid; from 170 to
+ * -170 E crosses the date line. EINVAL: no box. EDATA: no cell there, or no projection. */
+GEN_API gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double west,
+                                          double north, double east);
+/* Means of k x k cells. A block counts when half of its cells or more were measured; its mean is
+ * theirs. Rows in the south and columns in the east that fill no block are dropped. EINVAL: k is
+ * below 1 or beyond the grid. */
+GEN_API gen_status gen_radar_upscale(gen_radar_sequence *s, int64_t k);
+
+/* Writes a sequence as CF netCDF-4, rain_rate(time,y,x), in whole steps of `precision` mm/h (0 =
  * 0.01). Appears whole or not at all; EEXIST without force. */
 GEN_API gen_status gen_radar_write(const gen_radar_sequence *s, const char *path, double precision,
                                    const char *history, bool force);

@@ -89,3 +89,14 @@ full_disk() { # a limit on file size stands for it
     [ $? = 5 ] && no_litter "$out"
 }
 check "full disk: exit 5, nothing left" full_disk
+
+# ---- parts of the grid
+expect 0 "" "$gen" radar info "$rain" --crop 4,8,20,30 --upscale 5
+check "a crop, made coarser" grep -qF "4 x 6 cells" "$tmp/stdout"
+expect 2 "expected Y,X,H,W in cells" "$gen" radar info "$rain" --crop 4,8,20
+expect 2 "expected whole numbers" "$gen" radar info "$rain" --crop 4,8,20,3.5
+expect 2 "the grid has 48 x 64" "$gen" radar info "$rain" --crop 4,8,20,300
+expect 2 "expected to rise" "$gen" radar info "$rain" --bbox 53,4,52,5
+expect 3 "no cell lies within" "$gen" radar info "$rain" --bbox 10,4,12,5
+expect 2 "give one of them" "$gen" radar info "$rain" --bbox 51,4,52,5 --crop 0,0,2,2
+expect 2 "60 x 60 cells" "$gen" radar info "$rain" --upscale 60
