@@ -146,8 +146,8 @@ GEN_API gen_radar_summary gen_radar_summarise(const gen_radar_sequence *s);
 /* The part of a sequence that begins at row y (0 = north), column x. EINVAL: outside the grid. */
 GEN_API gen_status gen_radar_crop(gen_radar_sequence *s, int64_t y, int64_t x, int64_t height,
                                   int64_t width);
-/* The smallest rectangle of cells that covers what of a box of degrees lies on the grid; from 170 to
- * -170 E crosses the date line. EINVAL: no box. EDATA: no cell there, or no projection. */
+/* The smallest rectangle of cells that covers what of a box of degrees lies on the grid; from 170
+ * to -170 E crosses the date line. EINVAL: no box. EDATA: no cell there, or no projection. */
 GEN_API gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double west,
                                           double north, double east);
 /* Means of k x k cells. A block counts when half of its cells or more were measured; its mean is
