@@ -301,6 +301,8 @@ TESTS := \
     tests/unit/plot.c \
     tests/unit/radar.c \
     tests/unit/radar_grib.c \
+    tests/unit/radar_hdf5.c \
+    tests/unit/radar_hdf5_damage.c \
     tests/unit/score.c \
     tests/unit/series.c \
     tests/unit/text.c \

@@ -208,9 +208,10 @@ static gen_status check_corners(const gen_radar_file *f)
     GEN_TRY(gen_hdf5_numbers(&k->h, "geographic", "geo_product_corners", c, &n));
     if (n < 8 || g->width < 2 || g->height < 2)
         return GEN_OK;
-    GEN_TRY(gen_projection_open(&p, g));
+    gen_status status = gen_projection_open(&p, g);
+    if (status != GEN_OK)
+        return gen_fail_in(status, "'%s': attribute 'projection_proj4_params'", f->path);
     double cell_x = g->x[1] - g->x[0], cell_y = g->y[0] - g->y[1];
-    gen_status status = GEN_OK;
     for (int i = 0; i < 4 && status == GEN_OK; i++) {
         double px = 0, py = 0;
         double x = i < 2 ? g->x[0] - cell_x / 2 : g->x[g->width - 1] + cell_x / 2;

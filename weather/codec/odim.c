@@ -297,9 +297,10 @@ static gen_status read_corners(const gen_radar_file *f, corner c[4])
 {
     const odim_state *k = f->state;
     const char *path = k->fields[0].path;
-    gen_status status = GEN_OK;
     gen_projection *p = NULL;
-    GEN_TRY(gen_projection_open(&p, &f->grid));
+    gen_status status = gen_projection_open(&p, &f->grid);
+    if (status != GEN_OK)
+        return gen_fail_in(status, "'%s': attribute 'projdef' of '/where'", f->path);
     for (int i = 0; i < 4; i++) {
         char name[8];
         double lat, lon;
