@@ -260,6 +260,7 @@ CLI_WEATHER := \
     cli/nowcast_film.c \
     cli/nowcast_pictures.c \
     cli/plot.c \
+    cli/plot_maps.c \
     cli/radar.c \
     cli/radar_info.c \
     cli/weather_files.c \

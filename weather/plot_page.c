@@ -46,52 +46,75 @@ static void outer_edges(const double *v, int64_t n, bool is_degrees, double edge
     edge[1] = v[n - 1] + half;
 }
 
-static gen_status lay_out(gen_plot_page *p)
+/* The largest map of the grid that fits into a box, which becomes it. */
+static void fit(const gen_radar_grid *g, int *width, int *height)
+{
+    double ratio = (double)g->width * cell_aspect(g) / (double)g->height;
+    ratio = fmin(fmax(ratio, 0.05), 20);
+    if (ratio * *height <= *width)
+        *width = (int)ceil(*height * ratio);
+    else
+        *height = (int)ceil(*width / ratio);
+}
+
+static gen_status lay_out(gen_plot_page *p, const gen_radar_grid *grid)
 {
     int size = p->o.size ? p->o.size : p->n == 1 ? 640 : p->n <= 4 ? 400 : 260;
     if (size < 1 || size > MAX_SIDE)
         return gen_fail(GEN_EINVAL, "plot: maps of %d px, expected 1 to %d", size, MAX_SIDE);
-    double ratio = (double)p->grid->width * cell_aspect(p->grid) / (double)p->grid->height;
-    ratio = fmin(fmax(ratio, 0.05), 20);
-    p->map_width = ratio >= 1 ? size : (int)ceil(size * ratio);
-    p->map_height = ratio >= 1 ? (int)ceil(size / ratio) : size;
+    p->box_width = p->box_height = size;
+    if (grid)
+        fit(grid, &p->box_width, &p->box_height);
     p->columns = p->o.columns > 0 && p->o.columns < p->n ? p->o.columns : p->n;
     p->rows = (p->n + p->columns - 1) / p->columns;
     p->top = MARGIN + (p->o.title ? TITLE : 0) + (p->o.subtitle ? SUBTITLE : 0);
     int64_t width =
-        2 * MARGIN + LEGEND + (int64_t)p->columns * (GEN_PLOT_AXIS_LEFT + p->map_width + GAP);
-    int64_t body = (int64_t)p->rows * (PANEL_TITLE + p->map_height + GEN_PLOT_AXIS_BOTTOM);
+        2 * MARGIN + LEGEND + (int64_t)p->columns * (GEN_PLOT_AXIS_LEFT + p->box_width + GAP);
+    int64_t body = (int64_t)p->rows * (PANEL_TITLE + p->box_height + GEN_PLOT_AXIS_BOTTOM);
     int64_t legend = PANEL_TITLE + 14 + BOX * p->legend->n + 70;
     int64_t height = p->top + (body > legend ? body : legend) + MARGIN;
     if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
         return gen_fail(GEN_EINVAL,
                         "plot: %d maps of %d x %d px make a picture of %lld x %lld px, expected at "
                         "most %d a side and %d in all",
-                        p->n, p->map_width, p->map_height, (long long)width, (long long)height,
+                        p->n, p->box_width, p->box_height, (long long)width, (long long)height,
                         MAX_SIDE, MAX_PIXELS);
     p->width = (int)width;
     p->height = (int)height;
     return GEN_OK;
 }
 
+/* The grid of the maps that are drawn next. */
+static gen_status set_grid(gen_plot_page *p, const gen_radar_grid *g)
+{
+    if (!g || g->height < 1 || g->width < 1)
+        return gen_fail(GEN_EINVAL, "plot: a map of %lld x %lld cells, expected 1 x 1 or more",
+                        g ? (long long)g->height : 0, g ? (long long)g->width : 0);
+    p->grid = g;
+    p->map_width = p->box_width;
+    p->map_height = p->box_height;
+    fit(g, &p->map_width, &p->map_height);
+    outer_edges(g->x, g->width, g->degrees, p->x);
+    outer_edges(g->y, g->height, g->degrees, p->y);
+    gen_projection_free(&p->projection);
+    gen_status status = gen_projection_open(&p->projection, g);
+    return status == GEN_EDATA ? GEN_OK : status; /* EDATA: unknown, drawn in km */
+}
+
 gen_status gen_plot_page_open(gen_plot_page *p, const gen_radar_grid *grid, int n,
                               const gen_plot_options *options)
 {
-    *p = (gen_plot_page){ .grid = grid, .n = n };
+    *p = (gen_plot_page){ .n = n, .page_grid = grid };
     if (options)
         p->o = *options;
     p->legend = gen_plot_legend_of(p->o.scale);
     if (!p->legend)
         return gen_fail(GEN_EINVAL, "plot: no scale has the number %d", (int)p->o.scale);
-    if (n < 1 || n > MAX_PANELS || grid->height < 1 || grid->width < 1)
-        return gen_fail(GEN_EINVAL, "plot: %d maps of %lld x %lld cells, expected 1 to %d maps", n,
-                        (long long)grid->height, (long long)grid->width, MAX_PANELS);
-    GEN_TRY(lay_out(p));
-    outer_edges(grid->x, grid->width, grid->degrees, p->x);
-    outer_edges(grid->y, grid->height, grid->degrees, p->y);
-    gen_status status = gen_projection_open(&p->projection, grid);
-    if (status != GEN_OK && status != GEN_EDATA) /* EDATA: unknown, drawn in km */
-        return status;
+    if (n < 1 || n > MAX_PANELS)
+        return gen_fail(GEN_EINVAL, "plot: %d maps, expected 1 to %d", n, MAX_PANELS);
+    GEN_TRY(lay_out(p, grid));
+    if (grid)
+        GEN_TRY(set_grid(p, grid));
     p->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, p->width, p->height);
     p->c = cairo_create(p->surface);
     return GEN_OK;
@@ -203,19 +226,23 @@ static void draw_heading(const gen_plot_page *p, const gen_plot_panel *panel, in
     gen_plot_text(c, left, y, 0, a);
 }
 
-static void draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int index)
+static gen_status draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int index)
 {
     cairo_t *c = p->c;
+    const gen_radar_grid *g = panel->grid ? panel->grid : p->page_grid;
+    if (!p->grid || g != p->grid)
+        GEN_TRY(set_grid(p, g));
     int left = MARGIN + GEN_PLOT_AXIS_LEFT +
-               index % p->columns * (GEN_PLOT_AXIS_LEFT + p->map_width + GAP);
+               index % p->columns * (GEN_PLOT_AXIS_LEFT + p->box_width + GAP);
     int top = p->top + PANEL_TITLE +
-              index / p->columns * (PANEL_TITLE + p->map_height + GEN_PLOT_AXIS_BOTTOM);
+              index / p->columns * (PANEL_TITLE + p->box_height + GEN_PLOT_AXIS_BOTTOM);
     gen_plot_field(p, panel->rain, left, top);
     gen_plot_axes(p, left, top);
     gen_plot_colour(c, GEN_PLOT_INK);
     cairo_rectangle(c, left - 0.5, top - 0.5, p->map_width + 1, p->map_height + 1);
     cairo_stroke(c);
     draw_heading(p, panel, left, top - 7);
+    return GEN_OK;
 }
 
 static void draw_box(cairo_t *c, int left, int top, const int size[2], uint32_t fill)
@@ -289,7 +316,7 @@ gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, ui
     }
     if (cairo_status(p->c) == CAIRO_STATUS_SUCCESS) /* else there are no pixels */
         for (int i = 0; i < p->n; i++)
-            draw_panel(p, &panels[i], i);
+            GEN_TRY(draw_panel(p, &panels[i], i));
     draw_legend(p);
     cairo_status_t code = cairo_status(p->c);
     if (code != CAIRO_STATUS_SUCCESS)

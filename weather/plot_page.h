@@ -34,19 +34,22 @@ typedef struct gen_plot_legend {
 } gen_plot_legend;
 
 typedef struct gen_plot_page {
-    const gen_radar_grid *grid;
     gen_plot_options o;
     const gen_plot_legend *legend;
+    const gen_radar_grid *page_grid; /* of panels that have none */
+    int n, columns, rows;            /* of the maps */
+    int box_width, box_height;       /* room of a map */
+    int width, height, top;
+    /* Of the map being drawn. */
+    const gen_radar_grid *grid;
     gen_projection *projection; /* NULL: unknown */
     double x[2], y[2];          /* of the grid's left and right, top and bottom edge, in its unit */
-    int n, columns, rows;       /* of the maps */
     int map_width, map_height;
-    int width, height, top;
     cairo_surface_t *surface;
     cairo_t *c;
 } gen_plot_page;
 
-/* Room for n maps. grid is borrowed. Close also after a failure. */
+/* Room for n maps. grid is borrowed; NULL: each panel has its own. Close also after a failure. */
 gen_status gen_plot_page_open(gen_plot_page *p, const gen_radar_grid *grid, int n,
                               const gen_plot_options *options);
 void gen_plot_page_close(gen_plot_page *p);

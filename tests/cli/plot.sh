@@ -33,6 +33,40 @@ expect 2 "make a picture of" "${plot[@]}" --size 16000 --frames 24 -o "$tmp/out/
 expect 3 "no frame at" "${plot[@]}" --at 2026-01-01T00:01 -o "$tmp/out/x.gif"
 check "pictures are whole, nothing else is there" no_litter "$tmp/out" one.png seven.png all.png 24.png first.png
 
+# ---- several sources, and forecasts
+"$gen" radar simulate --frames 1 --height 30 --width 80 -o "$tmp/wide.nc"
+expect 0 "" "$gen" radar plot --each $rain "$tmp/wide.nc" --label one --label two --size 100 -o "$tmp/out/each.png"
+check "two maps of two grids" test "$(size "$tmp/out/each.png")" = 434x344
+expect 2 "expected --each" "${plot[@]}" --label one -o "$tmp/out/x.png"
+expect 2 "a film shows one map" "$gen" radar plot --each $rain "$tmp/wide.nc" -o "$tmp/out/x.gif"
+expect 3 "none.nc" "$gen" radar plot --each $rain "$tmp/none.nc" -o "$tmp/out/x.png"
+rm "$tmp/out/each.png"
+
+# pixel FILE X Y: "RRGGBB" there.
+pixel() { ffmpeg -v error -i "$1" -vf "crop=1:1:$2:$3" -f rawvideo -pix_fmt rgb24 - | od -An -tx1 | tr -d ' '; }
+if command -v ncgen >/dev/null && command -v ffmpeg >/dev/null; then
+    ncgen -4 -o "$tmp/members.nc" tests/cli/members.cdl
+    show() { "$gen" radar plot "$tmp/members.nc" --size 100 "$@" -o "$tmp/out/members.png" --force; }
+    # The four cells of the first map, from the upper left.
+    cells() { for xy in "70 98" "150 98" "70 176" "150 176"; do pixel "$tmp/out/members.png" $xy; done | xargs; }
+    show --over 1
+    check "shares of 0, 1, 2 and 4 of 4 members" test "$(cells)" = "ffffff d3d983 46a693 3d2f66"
+    check "a cell that a member lacks is missing" test "$(pixel "$tmp/out/members.png" 310 176)" = c9c9c9
+    show --mean
+    check "means of 0, 0.85, 4.25 and 8 mm/h" test "$(cells)" = "ffffff 93c4ea 1f9e52 f5e23d"
+    show --member 2
+    check "member 2 alone" test "$(cells)" = "ffffff 2463b4 f5e23d f5e23d"
+    check "lead times in two maps" test "$(size "$tmp/out/members.png")" = 434x364
+    members=("$gen" radar plot "$tmp/members.nc" -o "$tmp/out/x.png")
+    expect 2 "has members 0 to 3" "${members[@]}" --member 4
+    expect 2 "expected one of them" "${members[@]}" --member 1 --mean
+    expect 2 "not with a forecast" "${members[@]}" --member 1 --at 2026-01-01T00:00
+    expect 2 "2 files, expected one forecast" "${members[@]}" $rain --mean
+    rm "$tmp/out/members.png"
+else
+    skip "ncgen or ffmpeg is not installed"
+fi
+
 # ---- films
 if ! "${plot[@]}" --frames 1 --size 40 -o "$tmp/out/x.gif" 2>"$tmp/stderr"; then
     expect 1 "films need FFmpeg" "${plot[@]}" --frames 1 --size 40 -o "$tmp/out/x.gif"

@@ -208,7 +208,7 @@ static map find_map(const char *path)
     map m = { .p = picture_read(path) };
     for (int y = 0; y < m.p.height && !m.width; y++)
         for (int x = 0; x < m.p.width && !m.width; x++)
-            if (run_right(&m.p, x, y, 0x222222) > m.p.width / 2) {
+            if (run_right(&m.p, x, y, 0x222222) > 150) {
                 m.left = x + 1;
                 m.top = y + 1;
                 m.width = run_right(&m.p, x, y, 0x222222) - 2;
@@ -334,6 +334,43 @@ static void a_picture_too_large_is_refused(void **state)
     remove(in_folder("a.png"));
 }
 
+/* A map with a grid of its own is the map of a page of that grid. */
+static void panels_may_have_their_own_grids(void **state)
+{
+    (void)state;
+    static float a[60 * 60], b[30 * 60];
+    static char proj[] = "+proj=laea +lat_0=55 +lon_0=10 +ellps=WGS84";
+    double axis[60], degrees[60];
+    for (int i = 0; i < 60; i++) {
+        axis[i] = 1e4 * i;
+        degrees[i] = i / 4.0;
+    }
+    for (int i = 0; i < 60 * 60; i++)
+        a[i] = b[i / 2] = (float)(i % 47);
+    gen_radar_grid one = { .height = 60, .width = 60, .y = axis, .x = axis, .proj4 = proj };
+    gen_radar_grid two = { .height = 30, .width = 60, .y = degrees, .x = degrees, .degrees = true };
+    gen_plot_panel panel[3] = { { a, "a", NULL, &one },
+                                { b, "b", NULL, &two },
+                                { a, "a", NULL, &one } };
+    gen_plot_options o = { .size = 200, .force = true };
+    assert_int_equal(gen_plot(in_folder("a.png"), NULL, panel, 3, &o), GEN_OK);
+    map all = find_map(in_folder("a.png"));
+    for (int i = 0; i < 3; i++) {
+        const gen_radar_grid *grid = panel[i].grid;
+        panel[i].grid = NULL;
+        assert_int_equal(gen_plot(in_folder("a.png"), grid, &panel[i], 1, &o), GEN_OK);
+        map m = find_map(in_folder("a.png"));
+        for (int y = 0; y < m.height; y++)
+            assert_memory_equal(
+                all.p.rgb + 3 * ((all.top + y) * all.p.width + all.left + i * (46 + 200 + 14)),
+                m.p.rgb + 3 * ((m.top + y) * m.p.width + m.left), 3 * (size_t)m.width);
+        picture_free(&m.p);
+    }
+    picture_free(&all.p);
+    expect_sentence(gen_plot(in_folder("b.png"), NULL, panel, 1, &o), GEN_EINVAL, "0 x 0 cells");
+    remove(in_folder("a.png"));
+}
+
 /* Texts of any bytes and any length: each picture is drawn to the end, which the legend's label is.
  */
 static void any_text_can_be_drawn(void **state)
@@ -430,6 +467,7 @@ int main(void)
         cmocka_unit_test(lines_lie_where_pyproj_says),
         cmocka_unit_test(scale_bar_is_true),
         cmocka_unit_test(any_grid_can_be_drawn),
+        cmocka_unit_test(panels_may_have_their_own_grids),
         cmocka_unit_test(any_text_can_be_drawn),
         cmocka_unit_test(a_picture_too_large_is_refused),
         cmocka_unit_test(a_film_is_whole_or_absent),
