@@ -33,12 +33,12 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes
+WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes libtiff-4
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
     libkissfft-dev libzip-dev zlib1g-dev
-WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev libgif-dev libeccodes-dev
+WEATHER_DEBS := libnetcdf-dev libhdf5-dev libdeflate-dev libpng-dev libcairo2-dev libproj-dev libarchive-dev libzip-dev libgif-dev libeccodes-dev libtiff-dev libgeotiff-dev
 FFMPEG_DEBS := libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 TEST_DEBS := libcmocka-dev g++ netcdf-bin
 
@@ -47,7 +47,9 @@ missing = $(shell for p in $(1); do $(PKG_CONFIG) --exists $$p 2>/dev/null || ec
 MISSING := $(call missing,$(CORE_PKGS))
 MISSING += $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E - >/dev/null 2>&1 || echo onednn)
 MISSING := $(strip $(MISSING))
-MISSING_WEATHER := $(strip $(call missing,$(WEATHER_PKGS)))
+MISSING_WEATHER := $(call missing,$(WEATHER_PKGS))
+MISSING_WEATHER += $(shell echo '\#include <geotiff/geotiff.h>' | $(CC) -E - >/dev/null 2>&1 || echo libgeotiff)
+MISSING_WEATHER := $(strip $(MISSING_WEATHER))
 MISSING_FFMPEG := $(strip $(call missing,$(FFMPEG_PKGS)))
 MISSING_TEST := $(strip $(call missing,$(TEST_PKGS)))
 
@@ -58,7 +60,7 @@ PKGS := $(CORE_PKGS) $(if $(HAVE_WEATHER),$(WEATHER_PKGS)) $(if $(MISSING_TEST),
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(if $(HAVE_FFMPEG),$(FFMPEG_PKGS)) 2>/dev/null)
 CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
 # Without the paths of a build machine that eccodes.pc has in it.
-WEATHER_LIBS := $(filter-out -Wl%,$(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null)) -lm
+WEATHER_LIBS := $(filter-out -Wl%,$(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null)) -lgeotiff -lm
 FFMPEG_LIBS := $(shell $(PKG_CONFIG) --libs $(FFMPEG_PKGS) 2>/dev/null)
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
@@ -201,6 +203,9 @@ WEATHER := \
     weather/codec/codec.c \
     weather/codec/forecast_file.c \
     weather/codec/gif.c \
+    weather/codec/geotiff.c \
+    weather/codec/geotiff_keys.c \
+    weather/codec/geotiff_metadata.c \
     weather/codec/grib.c \
     weather/codec/grib_grid.c \
     weather/codec/grib_values.c \
@@ -277,6 +282,7 @@ TESTS := \
     tests/golden/layers.c \
     tests/golden/projection.c \
     tests/golden/radar_georef.c \
+    tests/golden/radar_geotiff.c \
     tests/golden/radar_native.c \
     tests/golden/ops.c \
     tests/property/plan.c \
@@ -301,6 +307,7 @@ TESTS := \
     tests/unit/projection.c \
     tests/unit/plot.c \
     tests/unit/radar.c \
+    tests/unit/radar_geotiff.c \
     tests/unit/radar_grib.c \
     tests/unit/radar_hdf5.c \
     tests/unit/radar_hdf5_damage.c \
@@ -329,6 +336,7 @@ FUZZ := \
     tests/fuzz/safetensors.c \
 
 FUZZ_WEATHER := \
+    tests/fuzz/geotiff.c \
     tests/fuzz/grib.c \
 
 FUZZ += $(if $(HAVE_WEATHER),$(FUZZ_WEATHER))
@@ -450,7 +458,8 @@ $(B)/libgen.pc: Makefile FORCE | $(B)/flags
 	    'Libs.private: -ldnnl -lgomp -lm -pthread' > $@
 $(B)/libgen-weather.pc: Makefile FORCE | $(B)/flags
 	@printf '%s\n' "$$PC_TEXT" 'Name: libgen-weather' 'Description: radar sequences and nowcasts' \
-	    'Requires: libgen' 'Libs: -L$${libdir} -lgen-weather' 'Requires.private: $(WEATHER_PKGS)' > $@
+	    'Requires: libgen' 'Libs: -L$${libdir} -lgen-weather' 'Requires.private: $(WEATHER_PKGS)' \
+	    'Libs.private: -lgeotiff' > $@
 
 # ---- on a fresh machine ----------------------------------------------------------------------------
 # Both call make again, because pkg-config may have come with deps; on all processors, unless told.

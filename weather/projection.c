@@ -38,6 +38,20 @@ static gen_status open_context(PJ_CONTEXT **out)
     return GEN_OK;
 }
 
+gen_status gen_proj_context_open(void **out)
+{
+    PJ_CONTEXT *context = NULL;
+    gen_status status = open_context(&context);
+    *out = context;
+    return status;
+}
+
+void gen_proj_context_close(void *context)
+{
+    if (context)
+        proj_context_destroy(context);
+}
+
 static gen_status not_understood(PJ_CONTEXT *context, const char *text)
 {
     int code = proj_context_errno(context);

@@ -43,6 +43,10 @@ gen_status gen_projection_string(const gen_radar_grid *grid, char **out);
  * its attributes, with crs_wkt always. Free both with gen_free. */
 gen_status gen_projection_cf(const char *proj, char **name, char **attributes);
 
+/* For a library that calls PROJ itself: a PJ_CONTEXT as ours, silent and without network. */
+gen_status gen_proj_context_open(void **out);
+void gen_proj_context_close(void *context); /* NULL is fine */
+
 /* ---- between projection.c and grid_mapping.c ------------------------------------------------- */
 
 /* The figure of the earth of a PROJ string. */

@@ -110,5 +110,88 @@ def grib():
     save("grib", "two.grib2", two + b"\r\r\n" + two)
 
 
+# ---- GeoTIFF --------------------------------------------------------------------------------------
+SHORT, LONG, ASCII, DOUBLE = 3, 4, 2, 12
+FORMAT = {SHORT: "H", LONG: "I", DOUBLE: "d"}
+FMI = ("<GDALMetadata>\n<Item name=\"Observation time\" format=\"YYYYMMDDhhmm\">201609281445</Item>\n"
+       "<Item name=\"Quantity\" unit=\"dBZ\">Corrected reflectivity</Item>\n<Item name=\"Gain\">0.5</Item>\n"
+       "<Item name=\"Offset\">-32</Item>\n<Item name=\"Nodata\">255</Item>\n<Item name=\"Undetect\">0</Item>\n"
+       "</GDALMetadata>\n")
+GDAL = ("<GDALMetadata>\n  <Item name=\"SCALE\" sample=\"0\" role=\"scale\">0.01</Item>\n"
+        "  <Item name=\"UNITTYPE\" sample=\"0\" role=\"unittype\">mm/h</Item>\n</GDALMetadata>\n")
+
+
+def escape(text):
+    for c, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        text = text.replace(c, name)
+    return text
+
+
+def tiff(order, tags, blocks):
+    """One directory behind the blocks; tags: {number: (type, values)}."""
+    tags = dict(tags)
+    start = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 0)
+    data, places = b"", []
+    for block in blocks:
+        places.append(len(start) + len(data))
+        data += block + b"\0" * (len(block) % 2)
+    tiled = 322 in tags
+    tags[324 if tiled else 273] = (LONG, places)
+    tags[325 if tiled else 279] = (LONG, [len(b) for b in blocks])
+    at = len(start) + len(data)
+    more_at = at + 2 + 12 * len(tags) + 4
+    directory, more = struct.pack(order + "H", len(tags)), b""
+    for number in sorted(tags):
+        kind, values = tags[number]
+        raw = values if kind == ASCII else struct.pack(order + str(len(values)) + FORMAT[kind], *values)
+        directory += struct.pack(order + "HHI", number, kind, len(values))
+        if len(raw) <= 4:
+            directory += raw.ljust(4, b"\0")
+        else:
+            directory += struct.pack(order + "I", more_at + len(more))
+            more += raw + b"\0" * (len(raw) % 2)
+    head = start[:4] + struct.pack(order + "I", at)
+    return head + data + directory + struct.pack(order + "I", 0) + more
+
+
+def picture(bits, kind, compression):
+    return {256: (SHORT, [W]), 257: (SHORT, [H]), 258: (SHORT, [bits]), 259: (SHORT, [compression]),
+            262: (SHORT, [1]), 277: (SHORT, [1]), 339: (SHORT, [kind]), 33550: (DOUBLE, [1000.0, 1000.0, 0.0]),
+            33922: (DOUBLE, [0.0, 0.0, 0.0, 400000.0, 6800000.0, 0.0])}
+
+
+def keys(*entries):
+    return SHORT, [1, 1, 0, len(entries)] + [v for e in entries for v in e]
+
+
+def geotiff():
+    utm = keys((1024, 0, 1, 1), (1025, 0, 1, 1), (3072, 0, 1, 3067), (3076, 0, 1, 9001))
+    lambert = keys((1024, 0, 1, 1), (1025, 0, 1, 2), (2048, 0, 1, 32767), (2050, 0, 1, 32767), (2056, 0, 1, 32767),
+                   (2057, 34736, 1, 0), (2058, 34736, 1, 0), (3072, 0, 1, 32767), (3074, 0, 1, 32767), (3075, 0, 1, 8),
+                   (3076, 0, 1, 9001), (3078, 34736, 1, 1), (3079, 34736, 1, 1), (3084, 34736, 1, 2),
+                   (3085, 34736, 1, 1), (3086, 34736, 1, 3), (3087, 34736, 1, 3))
+    tile = bytes(i % 256 for i in range(256))
+    tiled = picture(8, 1, 8)
+    tiled.update({322: (SHORT, [16]), 323: (SHORT, [16]), 34735: utm,
+                  42112: (ASCII, ("<GDALMetadata>\n  <Item name=\"GDAL_METADATA\">" + escape(escape(FMI))
+                                  + "</Item>\n</GDALMetadata>\n").encode() + b"\0")})
+    save("geotiff", "fmi.tif", tiff("<", tiled, [zlib.compress(tile)]))
+    strips = picture(16, 1, 1)
+    strips.update({278: (SHORT, [3]), 34735: utm, 306: (ASCII, b"2016:09:28 14:45:00\0"), 42113: (ASCII, b"65535\0"),
+                   42112: (ASCII, GDAL.encode() + b"\0")})
+    rows = [struct.pack(">%dH" % (W * n), *range(W * n)) for n in (3, 3, 1)]
+    save("geotiff", "strips.tif", tiff(">", strips, rows))
+    floats = picture(32, 3, 1)
+    floats.update({278: (SHORT, [H]), 34735: lambert, 34736: (DOUBLE, [6371229.0, 38.5, -97.5, 0.0]),
+                   42113: (ASCII, b"nan\0")})
+    save("geotiff", "lambert.tif", tiff("<", floats, [struct.pack("<%df" % (W * H), *(i / 8 for i in range(W * H)))]))
+    packed = picture(8, 1, 32773)
+    packed.update({278: (SHORT, [H]), 34735: keys((1024, 0, 1, 2), (1025, 0, 1, 1), (2048, 0, 1, 4326))})
+    packed[33550] = (DOUBLE, [0.01, 0.01, 0.0])
+    packed[33922] = (DOUBLE, [0.0, 0.0, 0.0, -130.0, 55.0, 0.0])
+    save("geotiff", "packbits.tif", tiff("<", packed, [bytes([257 - W, 7]) * H]))
+
+
 if __name__ == "__main__":
     grib()
+    geotiff()

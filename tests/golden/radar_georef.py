@@ -3,7 +3,8 @@
 
     GEN_SHARED=../shared python tests/golden/radar_georef.py     (writes radar_georef.json)
 
-pyproj 3.7.2 with PROJ 9.5.1, h5py 3.16.0, pysteps 1.21.5, wradlib 2.9.6, iris 3.14.1. `x`, `y`: edges of the grid in
+pyproj 3.7.2 with PROJ 9.5.1, h5py 3.16.0, pysteps 1.21.5, wradlib 2.9.6, iris 3.14.1,
+rasterio 1.4.4, pygrib 2.1.8. `x`, `y`: edges of the grid in
 metres, from pysteps' importer (x1, x2; y2, y1), wradlib or iris; `points`: row, column, latitude, longitude of centres
 of cells, by pyproj from the upper left corner (ODIM), the offsets (KNMI) or the edges. To add a file: its line in
 FILES and a function that gives its PROJ string, upper left edge, cell size, width and height, edges.
@@ -20,6 +21,8 @@ import h5py
 import iris
 import netCDF4
 import numpy as np
+import pygrib
+import rasterio
 import wradlib
 from pyproj import CRS, Proj, Transformer
 from pyproj.transformer import TransformerGroup
@@ -109,6 +112,20 @@ def bom(path, _):
     return from_edges(crs.to_proj4(), edges, len(y), len(x))
 
 
+def geotiff(path, _):
+    with rasterio.open(path) as f:
+        b = f.bounds
+        return from_edges(f.crs.to_proj4(), [b.left, b.right, b.top, b.bottom], f.height, f.width)
+
+
+def mrms(path, _):
+    lats, lons = pygrib.open(path)[1].latlons()
+    dx, dy = 0.01, 0.01  # the last point is rounded in MRMS' files
+    west, north = float(lons[0, 0]) - 360 - dx / 2, float(lats[0, 0]) + dy / 2
+    h, w = lats.shape
+    return from_edges("+proj=longlat +a=6378160 +b=6356775", [west, west + w * dx, north, north - h * dy], h, w)
+
+
 def inverse(proj):
     """x, y -> longitude, latitude: of WGS 84 where the grid's datum is tied to it, else of its own ellipsoid."""
     if "EPSG" in proj:  # OSGB36 to WGS 84 (6), within 2 m; outside Britain pyproj would shift nothing
@@ -124,11 +141,13 @@ def inverse(proj):
 FILES = [
     ("bom_netcdf/2_20180616_100000.prcp-cscn.nc", bom, None),
     ("bom_netcdf/66_20201031_030000.prcp-c10.nc", bom, None),
+    ("fmi_geotiff/201609281445_FINUTM.tif", geotiff, None),
     ("fmi_pgm/201609281445_fmi.radar.composite.lowest_FIN_SUOMI1.pgm.gz", fmi, None),
     ("knmi_hdf5/RAD_NL25_RAP_5min_201008260000.h5", knmi, "ACRR"),
     ("mch_gif/AQC151351545F_00005.801.gif", mch, None),
     ("meteonet_npz/rainfall_NW_2016_08.3.npz", meteonet, "NW"),
     ("meteonet_npz/reflectivity_old_SE_2016_08.3.npz", meteonet, "SE"),
+    ("mrms_grib2/PrecipRate_00.00_20190610-000000.grib2", mrms, None),
     ("nimrod/201007020900_u1096_ng_ey00_visibility0180_screen_2km", nimrod, None),
     ("opera_hdf5_odim/T_PAAH21_C_EUOC_20180824180000.hdf", odim, "RATE"),
     ("opera_hdf5_odim/T_PAAH22_C_EUOC_20241126010000.hdf", odim, "RATE"),

@@ -33,6 +33,7 @@ static const struct folder {
     const char *variable; /* what of a file it has */
 } folders[] = {
     { .prefix = "bom_netcdf/", .undetected = 0 },
+    { .prefix = "fmi_geotiff/", .undetected = NAN },
     { .prefix = "fmi_pgm/", .undetected = NAN },
     { .prefix = "knmi_hdf5/", .undetected = 0 },
     { .prefix = "mch_gif/" },
@@ -224,6 +225,12 @@ static void mrms_grib_equals_eccodes(void **state)
     check_folder("mrms_grib2/");
 }
 
+static void fmi_geotiff_equals_gdal(void **state)
+{
+    (void)state;
+    check_folder("fmi_geotiff/");
+}
+
 int main(void)
 {
     char path[1024], *text = NULL;
@@ -234,7 +241,7 @@ int main(void)
         cmocka_unit_test(odim_hdf5_equals_h5py),     cmocka_unit_test(pgm_equals_pillow),
         cmocka_unit_test(gif_equals_pysteps),        cmocka_unit_test(npz_equals_numpy),
         cmocka_unit_test(nimrod_equals_iris),        cmocka_unit_test(radolan_equals_wradlib),
-        cmocka_unit_test(mrms_grib_equals_eccodes),
+        cmocka_unit_test(mrms_grib_equals_eccodes),  cmocka_unit_test(fmi_geotiff_equals_gdal),
     };
     snprintf(path, sizeof path, "%s/data/radar/native/expected.json", shared ? shared : "");
     if (shared && gen_file_read(path, 1 << 22, &text, &size) == GEN_OK &&

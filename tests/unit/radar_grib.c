@@ -31,7 +31,7 @@ typedef struct message {
 
 static const gen_radar_read_options no_options;
 
-/* ---- written by ecCodes ---------------------------------------------------------------------- */
+/* ---- written by ecCodes -------------------------------------------------------------------- */
 
 static codes_handle *new_handle(void)
 {

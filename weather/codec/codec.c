@@ -23,6 +23,7 @@ static const gen_radar_format *const formats[] = {
     &gen_radar_npz,
     &gen_radar_netcdf,
     &gen_radar_grib,
+    &gen_radar_geotiff,
 };
 
 #define MAX_UNPACKED ((uint64_t)1 << 30) /* bytes of a file in memory, unless the caller says */

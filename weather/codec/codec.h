@@ -69,6 +69,7 @@ struct gen_radar_format {
 
 #define GEN_RADAR_HEAD 512
 
+extern const gen_radar_format gen_radar_geotiff;
 extern const gen_radar_format gen_radar_gif;
 extern const gen_radar_format gen_radar_grib;
 extern const gen_radar_format gen_radar_knmi;

@@ -31,7 +31,7 @@ typedef struct grib_state {
     grib_scan scan;
 } grib_state;
 
-/* ---- octets --------------------------------------------------------------------------------- */
+/* ---- octets -------------------------------------------------------------------------------- */
 
 uint64_t gen_grib_unsigned(const grib_section *s, int at, int octets)
 {
@@ -56,7 +56,7 @@ gen_status gen_grib_need(const gen_radar_file *f, const grib_field *g, int secti
     return GEN_OK;
 }
 
-/* ---- parameters ----------------------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------------------------- */
 
 #define MM_H GEN_RADAR_RATE, "mm/h", 1, 0
 #define WATER_RATE GEN_RADAR_RATE, "kg m-2 s-1", 3600, 0
@@ -146,7 +146,7 @@ static bool same_parameter(const grib_parameter *a, const grib_parameter *b)
     return a->discipline == b->discipline && a->category == b->category && a->number == b->number;
 }
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------ */
 
 static gen_status add_field(gen_radar_file *f, const grib_field *g)
 {
@@ -218,7 +218,7 @@ static gen_status read_messages(gen_radar_file *f)
     return GEN_OK;
 }
 
-/* ---- times ---------------------------------------------------------------------------------- */
+/* ---- times --------------------------------------------------------------------------------- */
 
 /* Year (2 octets) to second. */
 static gen_status read_date(const gen_radar_file *f, const grib_field *g, int section, int at,
@@ -278,7 +278,7 @@ static gen_status read_time(const gen_radar_file *f, grib_field *g)
     return read_duration(f, g, 49 + more, &g->interval);
 }
 
-/* ---- the format ----------------------------------------------------------------------------- */
+/* ---- the format ---------------------------------------------------------------------------- */
 
 /* The parameter to read: the one asked for, else the first that is rain, else the first. */
 static gen_status choose(gen_radar_file *f)

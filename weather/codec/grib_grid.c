@@ -50,7 +50,7 @@ static double degrees(const shape *k, int octet)
     return (double)gen_grib_signed(k->s, octet, 4) / MICRO;
 }
 
-/* ---- the earth ---------------------------------------------------------------------------- */
+/* ---- the earth ----------------------------------------------------------------------------- */
 
 /* A number with a decimal scale factor before it. */
 static double scaled(const shape *k, int octet)
@@ -113,7 +113,7 @@ static gen_status earth(const shape *k, char text[80])
     return GEN_OK;
 }
 
-/* ---- axes --------------------------------------------------------------------------------- */
+/* ---- axes ---------------------------------------------------------------------------------- */
 
 static gen_status sizes(const shape *k, gen_radar_grid *grid)
 {

@@ -25,7 +25,7 @@ typedef struct packing {
     uint64_t n; /* values in section 7 */
 } packing;
 
-/* ---- section 5 ------------------------------------------------------------------------------ */
+/* ---- section 5 ----------------------------------------------------------------------------- */
 
 static gen_status read_packing(const gen_radar_file *f, const grib_field *g, int64_t cells,
                                packing *k)
@@ -66,7 +66,7 @@ static float meaning(const grib_parameter *p, double value)
     return v == p->nothing ? GEN_UNDETECTED : v;
 }
 
-/* ---- where values go ------------------------------------------------------------------------ */
+/* ---- where values go ----------------------------------------------------------------------- */
 
 /* Takes values in the order of the file, and puts them where row 0 is north and column 0 west. */
 typedef struct cursor {
@@ -124,7 +124,7 @@ static void put_end(cursor *k)
         put_cell(k, NAN);
 }
 
-/* ---- PNG ------------------------------------------------------------------------------------ */
+/* ---- PNG ----------------------------------------------------------------------------------- */
 
 typedef struct png_source {
     const unsigned char *p;

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GeoTIFF that nobody should write ends in a sentence: tags of the seeds in
+ * tests/fuzz/corpus/geotiff are changed, files are cut at every byte and flipped. What GDAL writes
+ * is read by tests/golden/radar_geotiff.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "libgen/base/alloc.h"
+#include "libgen/base/file.h"
+#include "weather/codec/codec.h"
+
+#define W 12
+#define H 7
+
+typedef struct picture {
+    unsigned char bytes[4096];
+    size_t n;
+} picture;
+
+static const gen_radar_read_options no_options;
+
+static void load(picture *p, const char *name)
+{
+    char path[128], *data = NULL;
+    uint64_t n = 0;
+    snprintf(path, sizeof path, "tests/fuzz/corpus/geotiff/%s", name);
+    if (gen_file_read(path, sizeof p->bytes, &data, &n) != GEN_OK)
+        fail_msg("%s", gen_last_error());
+    memcpy(p->bytes, data, n);
+    p->n = n;
+    gen_free(data);
+}
+
+static gen_status open_picture(gen_radar_file **f, const picture *p)
+{
+    return gen_radar_file_open_bytes(f, "x.tif", &gen_radar_geotiff, p->bytes, p->n, &no_options);
+}
+
+static gen_status read_picture(const picture *p)
+{
+    float values[1 << 16];
+    gen_radar_file *f = NULL;
+    gen_status status = open_picture(&f, p);
+    if (status == GEN_OK && f->grid.height * f->grid.width <= GEN_LEN(values))
+        status = gen_radar_file_read(f, 0, values);
+    gen_radar_file_close(&f);
+    return status;
+}
+
+/* The 12 bytes of a tag of a little-endian file: number, type, count, value or place. */
+static unsigned char *tag(picture *p, int number)
+{
+    uint32_t at;
+    memcpy(&at, p->bytes + 4, sizeof at);
+    int n = p->bytes[at] | p->bytes[at + 1] << 8;
+    for (unsigned char *e = p->bytes + at + 2; n > 0; n--, e += 12)
+        if ((e[0] | e[1] << 8) == number)
+            return e;
+    fail_msg("no tag %d", number);
+    return NULL;
+}
+
+/* Its values, where they do not fit into the tag. */
+static unsigned char *far_value(picture *p, int number)
+{
+    uint32_t at;
+    memcpy(&at, tag(p, number) + 8, sizeof at);
+    return p->bytes + at;
+}
+
+static void refused(const picture *p, const char *part)
+{
+    gen_status found = read_picture(p);
+    if (found != GEN_EDATA || !strstr(gen_last_error(), part))
+        fail_msg("status %s, sentence '%s', expected '%s'", gen_status_name(found),
+                 gen_last_error(), part);
+}
+
+static void fmi_is_understood(void **state)
+{
+    (void)state;
+    picture p;
+    gen_radar_file *f;
+    float values[W * H];
+    load(&p, "fmi.tif");
+    assert_int_equal(open_picture(&f, &p), GEN_OK);
+    assert_int_equal(f->quantity, GEN_RADAR_DBZ);
+    assert_string_equal(f->units, "dBZ");
+    assert_int_equal(f->time[0], 1475073900); /* date -u -d 2016-09-28T14:45Z +%s */
+    assert_string_equal(f->grid.proj4, "+proj=utm +zone=35 +ellps=GRS80 +units=m +no_defs");
+    assert_true(f->grid.x[0] == 400500 && f->grid.x[W - 1] == 411500);
+    assert_true(f->grid.y[0] == 6799500 && f->grid.y[H - 1] == 6793500);
+    assert_int_equal(gen_radar_file_read(f, 0, values), GEN_OK);
+    for (int j = 0; j < H; j++)
+        for (int i = 0; i < W; i++) {
+            int raw = (j * 16 + i) % 256; /* a tile of 16 x 16 */
+            assert_true(values[j * W + i] == (raw ? (float)raw * 0.5f - 32 : GEN_UNDETECTED));
+        }
+    gen_radar_file_close(&f);
+}
+
+static void set_long(picture *p, int number, uint32_t value)
+{
+    unsigned char *t = tag(p, number);
+    t[2] = 4; /* LONG */
+    memcpy(t + 8, &value, 4);
+}
+
+static void tags_are_checked_first(void **state)
+{
+    (void)state;
+    static const struct {
+        int number;
+        uint32_t value;
+        const char *sentence;
+    } cases[] = {
+        { 256, 0x80000000, "it is damaged" },
+        { 257, 0xffffffff, "it is damaged" },
+        { 256, 0, "it is damaged" },
+        { 322, 0x10000000, "blocks of 16 x 268435456 cells" },
+        { 323, 0x10000000, "blocks of 268435456 x 16 cells" },
+        { 322, 0, "it is damaged" },
+        { 258, 12, "BitsPerSample is 12" },
+        { 258, 64, "BitsPerSample is 64, expected 8, 16 or 32 for integers" },
+        { 259, 7, "Compression is 7, expected none, LZW, deflate" },
+        { 259, 6, "Compression is 6" },
+        { 262, 2, "PhotometricInterpretation is 2" },
+        { 277, 3, "SamplesPerPixel is 3" },
+        { 339, 5, "SampleFormat is 5" },
+        { 324, 0x7fffffff, "its picture is damaged" },
+        { 325, 0x7fffffff, "its picture is damaged" },
+        { 325, 3, "its picture is damaged" },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        picture p;
+        load(&p, "fmi.tif");
+        set_long(&p, cases[i].number, cases[i].value);
+        refused(&p, cases[i].sentence);
+    }
+}
+
+/* One strip, so that libtiff sees no wrong number of them. */
+static void sizes_are_checked_first(void **state)
+{
+    (void)state;
+    picture p;
+    load(&p, "lambert.tif");
+    set_long(&p, 278, 0xffffffff);
+    set_long(&p, 257, 0x80000000);
+    refused(&p, "has 2147483648 x 12 cells");
+    set_long(&p, 256, 60000);
+    set_long(&p, 257, 60000);
+    refused(&p, "has 60000 x 60000 cells");
+    set_long(&p, 259, 8); /* deflate: libtiff makes no smaller strips of it */
+    set_long(&p, 256, 8192);
+    set_long(&p, 257, 16384);
+    refused(&p, "has blocks of 16384 x 8192 cells"); /* of 0.5 GB */
+}
+
+static void places_are_checked_first(void **state)
+{
+    (void)state;
+    static const struct {
+        int number, index;
+        double value;
+        const char *sentence;
+    } cases[] = {
+        { 33550, 0, 0, "pixels of 0 x -1000 begin at" },
+        { 33550, 0, NAN, "pixels of nan x -1000 begin at" },
+        { 33550, 1, INFINITY, "that is no grid" },
+        { 33550, 0, -1000, "that is no grid" },
+        { 33922, 3, NAN, "that is no grid" },
+        { 33922, 4, 1e300, "that is no grid" },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        picture p;
+        load(&p, "fmi.tif");
+        memcpy(far_value(&p, cases[i].number) + 8 * cases[i].index, &cases[i].value, 8);
+        refused(&p, cases[i].sentence);
+    }
+}
+
+static void replace(picture *p, const char *from, const char *to)
+{
+    for (size_t i = 0; i + strlen(from) <= p->n; i++)
+        if (memcmp(p->bytes + i, from, strlen(from)) == 0) {
+            assert_true(strlen(from) == strlen(to));
+            memcpy(p->bytes + i, to, strlen(to));
+            return;
+        }
+    fail_msg("no '%s'", from);
+}
+
+static void texts_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *from, *to, *sentence;
+    } cases[] = {
+        { "fmi.tif", "gt;0.5&", "gt;x.5&", "Gain is 'x.5', expected a number" },
+        { "fmi.tif", "gt;0.5&", "gt;0.0&", "scale 0 and offset -32 make no values" },
+        { "fmi.tif", "gt;0.5&", "gt;nan&", "scale nan and offset -32 make no values" },
+        { "fmi.tif", "gt;-32&", "gt;-3y&", "offset is '-3y', expected a number" },
+        { "fmi.tif", "gt;255&", "gt;2 5&", "Nodata is '2 5', expected a number" },
+        { "fmi.tif", "201609281445", "201613281445", "its time is '201613281445'" },
+        { "fmi.tif", "201609281445", "2016-09-28  ", "its time is '2016-09-28'" },
+        { "strips.tif", "65535", "6553x", "GDAL_NODATA is '6553x', expected a number" },
+        { "strips.tif", "2016:09:28 14:45:00", "2016:09:28 14:65:00", "its time is" },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        picture p;
+        load(&p, cases[i].file);
+        replace(&p, cases[i].from, cases[i].to);
+        refused(&p, cases[i].sentence);
+    }
+}
+
+/* An unknown coordinate system is an error; its EPSG code stands in the geo keys. */
+static void unknown_systems_are_named(void **state)
+{
+    (void)state;
+    picture p;
+    load(&p, "fmi.tif");
+    uint16_t code = 9999;
+    memcpy(far_value(&p, 34735) + 2 * (4 + 2 * 4 + 3), &code, 2);
+    refused(&p, "geo keys: ");
+}
+
+static void damaged_files_end_in_a_sentence(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "fmi.tif", "strips.tif", "lambert.tif", "packbits.tif" };
+    uint64_t held = gen_alloc_bytes();
+    for (int i = 0; i < GEN_LEN(files); i++) {
+        picture whole;
+        load(&whole, files[i]);
+        for (size_t n = 0; n < whole.n; n++) {
+            picture p = whole;
+            p.n = n;
+            (void)read_picture(&p); /* the end of a text may be missed by nobody */
+        }
+        for (size_t at = 0; at < whole.n; at++) {
+            picture p = whole;
+            p.bytes[at] =
+                (unsigned char[]){ 0, 0xff, 0x7f, (unsigned char)(p.bytes[at] ^ 1) }[at % 4];
+            (void)read_picture(&p);
+        }
+    }
+    assert_int_equal(gen_alloc_bytes(), held);
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    picture p;
+    gen_status status = GEN_ENOMEM;
+    load(&p, "fmi.tif");
+    uint64_t held = gen_alloc_bytes();
+    for (uint64_t n = 1; status == GEN_ENOMEM; n++) {
+        assert_true(n < 1000);
+        gen_alloc_fail_at(n);
+        status = read_picture(&p);
+        gen_alloc_fail_at(0);
+        assert_int_equal(gen_alloc_bytes(), held);
+    }
+    assert_int_equal(status, GEN_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fmi_is_understood),
+        cmocka_unit_test(tags_are_checked_first),
+        cmocka_unit_test(sizes_are_checked_first),
+        cmocka_unit_test(places_are_checked_first),
+        cmocka_unit_test(texts_are_checked),
+        cmocka_unit_test(unknown_systems_are_named),
+        cmocka_unit_test(damaged_files_end_in_a_sentence),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
