@@ -211,6 +211,7 @@ WEATHER := \
     weather/codec/grib_values.c \
     weather/codec/hdf5.c \
     weather/codec/hdf5_grid.c \
+    weather/codec/hdf5_writer.c \
     weather/codec/isolate.c \
     weather/codec/knmi.c \
     weather/codec/netcdf.c \
@@ -223,6 +224,7 @@ WEATHER := \
     weather/codec/nimrod.c \
     weather/codec/npz.c \
     weather/codec/odim.c \
+    weather/codec/odim_writer.c \
     weather/codec/pgm.c \
     weather/codec/picture_table.c \
     weather/codec/png.c \
@@ -267,6 +269,7 @@ CLI_WEATHER := \
     cli/plot.c \
     cli/plot_maps.c \
     cli/radar.c \
+    cli/radar_convert.c \
     cli/radar_info.c \
     cli/weather_files.c \
 

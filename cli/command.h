@@ -92,6 +92,7 @@ extern const gen_command gen_commands_model[];
 extern const gen_command gen_commands_nowcast[]; /* GEN_WITH_WEATHER */
 extern const gen_command gen_commands_plot[];
 extern const gen_command gen_commands_radar[];
+extern const gen_command gen_commands_radar_convert[];
 extern const gen_command gen_commands_radar_info[];
 
 #endif

@@ -21,6 +21,7 @@ static const gen_command *const tables[] = {
 #ifdef GEN_WITH_WEATHER
     gen_commands_nowcast,
     gen_commands_radar_info,
+    gen_commands_radar_convert,
     gen_commands_plot,
     gen_commands_radar,
 #endif

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "libgen/base/alloc.h"
 #include "tests/hdf5_file.h"
 #include "tests/radar_file.h"
 
@@ -371,6 +372,85 @@ static void odim_faults_are_named(void **state)
     expect_faults(hdf5_odim, faults, GEN_LEN(faults));
 }
 
+/* ---- ODIM that we write ------------------------------------------------------------------ */
+
+static gen_radar_sequence drawn(char *proj4, double left, double cell)
+{
+    static double x[5], y[4];
+    static float rain[2 * 20];
+    static int64_t time[2] = { NOON5, NOON5 + 300 };
+    for (int i = 0; i < 40; i++)
+        rain[i] = i % 7 == 2 ? NAN : i % 3 ? (float)(0.25 * i) : 0;
+    for (int i = 0; i < 5; i++)
+        x[i] = left + cell * (i + 0.5);
+    for (int i = 0; i < 4; i++)
+        y[i] = 55 - cell * (i + 0.5);
+    return (
+        gen_radar_sequence){ .frames = 2,
+                             .step = 300,
+                             .time = time,
+                             .rain = rain,
+                             .grid = { .height = 4, .width = 5, .x = x, .y = y, .proj4 = proj4 } };
+}
+
+static void odim_survives_a_file(void **state)
+{
+    (void)state;
+    static char laea[] = "+proj=laea +lat_0=55 +lon_0=10 +ellps=WGS84 +units=m +no_defs";
+    const char *path = in_folder("written.h5");
+    for (int degrees = 0; degrees < 2; degrees++)
+        for (int frame = 0; frame < 2; frame++) {
+            gen_radar_sequence s = drawn(degrees ? NULL : laea, 3, degrees ? 0.125 : 500),
+                               *t = NULL;
+            s.grid.degrees = degrees;
+            assert_int_equal(gen_radar_write_odim(&s, frame, path, 0.25, "by a test", true),
+                             GEN_OK);
+            if (gen_radar_read(&t, &path, 1, NULL) != GEN_OK)
+                fail_msg("%s", gen_last_error());
+            assert_int_equal(t->time[0], s.time[frame]);
+            assert_int_equal(t->grid.degrees, degrees);
+            for (int i = 0; i < 5; i++)
+                assert_float_equal(t->grid.x[i], s.grid.x[i], degrees ? 1e-9 : 0.011);
+            for (int i = 0; i < 4; i++)
+                assert_float_equal(t->grid.y[i], s.grid.y[i], degrees ? 1e-9 : 0.011);
+            for (int i = 0; i < 20; i++)
+                assert_true(isnan(s.rain[20 * frame + i]) ? isnan(t->rain[i])
+                                                          : t->rain[i] == s.rain[20 * frame + i]);
+            gen_radar_free(&t);
+        }
+}
+
+static void odim_cannot_hold_everything(void **state)
+{
+    (void)state;
+    static char laea[] = "+proj=laea +lat_0=55 +lon_0=10 +ellps=WGS84 +units=m +no_defs";
+    const char *path = in_folder("refused.h5");
+    gen_radar_sequence s = drawn(laea, 0, 1000);
+    assert_int_equal(gen_radar_write_odim(&s, 2, path, 0, NULL, false), GEN_EINVAL);
+    s.grid.x[2] += 20;
+    assert_int_equal(gen_radar_write_odim(&s, 0, path, 0, NULL, false), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "not equally far apart in x"));
+    s = drawn(NULL, 0, 1000);
+    assert_int_equal(gen_radar_write_odim(&s, 0, path, 0, NULL, false), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "no projection"));
+    s = drawn(laea, 1e9, 1000);
+    assert_int_equal(gen_radar_write_odim(&s, 0, path, 0, NULL, false), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "outside its projection"));
+    assert_int_not_equal(access(path, F_OK), 0);
+    s = drawn(laea, 0, 1000);
+    uint64_t before = gen_alloc_bytes();
+    gen_status status = GEN_ENOMEM;
+    for (uint64_t n = 1; status != GEN_OK; n++) {
+        gen_alloc_fail_at(n);
+        status = gen_radar_write_odim(&s, 0, path, 0, NULL, false);
+        gen_alloc_fail_at(0);
+        assert_true(n < 100 && (status == GEN_OK || status == GEN_ENOMEM));
+        assert_int_equal(access(path, F_OK) == 0, status == GEN_OK);
+        assert_int_equal(gen_alloc_bytes(), before);
+    }
+    assert_int_equal(gen_radar_write_odim(&s, 0, path, 0, NULL, false), GEN_EEXIST);
+}
+
 /* ---- KNMI -------------------------------------------------------------------------------- */
 
 static void knmi_is_read(void **state)
@@ -496,6 +576,8 @@ int main(void)
         cmocka_unit_test(odim_places),
         cmocka_unit_test(odim_degrees),
         cmocka_unit_test(odim_faults_are_named),
+        cmocka_unit_test(odim_survives_a_file),
+        cmocka_unit_test(odim_cannot_hold_everything),
         cmocka_unit_test(knmi_is_read),
         cmocka_unit_test(knmi_reflectivity),
         cmocka_unit_test(knmi_formulas),
