@@ -314,6 +314,8 @@ TESTS := \
     tests/unit/radar_grib.c \
     tests/unit/radar_hdf5.c \
     tests/unit/radar_hdf5_damage.c \
+    tests/unit/radar_pictures.c \
+    tests/unit/radar_raster.c \
     tests/unit/score.c \
     tests/unit/series.c \
     tests/unit/text.c \

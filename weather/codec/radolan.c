@@ -192,10 +192,10 @@ static gen_status parse(gen_radar_file *f, const unsigned char *bytes, uint64_t 
     char header[MAX_HEADER];
     const unsigned char *end = memchr(bytes, END_OF_HEADER, n < MAX_HEADER ? n : MAX_HEADER);
     int64_t total;
-    if (!is_header((const char *)bytes, n) || !end)
-        return gen_fail(GEN_EDATA, "'%s' %s", f->path,
-                        end || n >= MAX_HEADER ? "holds something that is no RADOLAN composite"
-                                               : "is cut: its header has no end");
+    if (!is_header((const char *)bytes, n))
+        return gen_fail(GEN_EDATA, "'%s' holds something that is no RADOLAN composite", f->path);
+    if (!end)
+        return gen_fail(GEN_EDATA, "'%s' is cut: its header has no end", f->path);
     uint64_t length = (uint64_t)(end - bytes);
     memcpy(header, bytes, length);
     header[length++] = 0;
