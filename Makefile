@@ -342,7 +342,13 @@ FUZZ := \
 
 FUZZ_WEATHER := \
     tests/fuzz/geotiff.c \
+    tests/fuzz/gif.c \
     tests/fuzz/grib.c \
+    tests/fuzz/nimrod.c \
+    tests/fuzz/npz.c \
+    tests/fuzz/pgm.c \
+    tests/fuzz/picture.c \
+    tests/fuzz/radolan.c \
 
 FUZZ += $(if $(HAVE_WEATHER),$(FUZZ_WEATHER))
 

@@ -119,15 +119,11 @@ static char *trimmed(char *line)
     return line;
 }
 
-gen_status gen_picture_table_read(gen_picture_table *t, const char *path)
+gen_status gen_picture_table_parse(gen_picture_table *t, char *text, const char *path)
 {
-    gen_status status = GEN_OK;
-    char *text;
-    uint64_t size;
     int number = 0;
     *t = (gen_picture_table){ 0 };
-    GEN_TRY(gen_file_read(path, MAX_TABLE, &text, &size));
-    for (char *line = text, *next; line && status == GEN_OK; line = next) {
+    for (char *line = text, *next; line; line = next) {
         next = strchr(line, '\n');
         if (next)
             *next++ = 0;
@@ -137,11 +133,21 @@ gen_status gen_picture_table_read(gen_picture_table *t, const char *path)
         if (equals)
             *equals++ = 0;
         if (*line)
-            status = equals ? take_key(t, path, number, line, equals)
-                            : take_value(t, path, number, line);
+            GEN_TRY(equals ? take_key(t, path, number, line, equals)
+                           : take_value(t, path, number, line));
     }
-    if (status == GEN_OK && t->colours)
+    if (t->colours)
         qsort(t->colour, t->colours, sizeof *t->colour, by_colour);
+    return GEN_OK;
+}
+
+gen_status gen_picture_table_read(gen_picture_table *t, const char *path)
+{
+    char *text;
+    uint64_t size;
+    *t = (gen_picture_table){ 0 };
+    GEN_TRY(gen_file_read(path, MAX_TABLE, &text, &size));
+    gen_status status = gen_picture_table_parse(t, text, path);
     gen_free(text);
     return status;
 }

@@ -40,6 +40,8 @@ typedef struct gen_picture_table {
 
 /* EDATA names the file and the line. Free with gen_picture_table_free, also after a failure. */
 gen_status gen_picture_table_read(gen_picture_table *out, const char *path);
+/* Of a text that ends with a 0 byte, which it writes over; path is for the sentence. */
+gen_status gen_picture_table_parse(gen_picture_table *out, char *text, const char *path);
 void gen_picture_table_free(gen_picture_table *t);
 
 /* 0xRRGGBB; NaN where the table has no line for it. */

@@ -32,8 +32,10 @@ gen_status gen_raster_axes(gen_radar_file *f, const gen_raster_edges *edges)
     const gen_raster_edges *e = edges ? edges : &cells;
     double dx = (e->east - e->west) / (double)g->width;
     double dy = (e->north - e->south) / (double)g->height;
+    double far = fmax(fmax(fabs(e->west), fabs(e->east)), fmax(fabs(e->south), fabs(e->north)));
     f->numbered = !edges;
-    if (!(dx > 0 && dy > 0 && dx < 1e9 && dy < 1e9))
+    if (!(dx > far * 1e-12 && dy > far * 1e-12 &&
+          far < 1e9)) /* so that each differs from the next */
         return gen_fail(GEN_EDATA,
                         "'%s': the grid goes from %g to %g eastwards and from %g to %g northwards",
                         f->path, e->west, e->east, e->south, e->north);
