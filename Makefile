@@ -33,7 +33,7 @@ WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes libtiff-4
+WEATHER_PKGS := kissfft-float netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes libtiff-4
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
@@ -200,6 +200,7 @@ MEDIA += $(if $(HAVE_FFMPEG),$(MEDIA_FFMPEG),$(MEDIA_NO_FFMPEG))
 
 WEATHER := \
     weather/advection.c \
+    weather/cascade.c \
     weather/codec/codec.c \
     weather/codec/forecast_file.c \
     weather/codec/gif.c \
@@ -251,6 +252,7 @@ WEATHER := \
     weather/projection.c \
     weather/series.c \
     weather/simulate.c \
+    weather/steps.c \
     weather/time.c \
 
 CLI := \
@@ -318,6 +320,7 @@ TESTS := \
     tests/unit/radar_raster.c \
     tests/unit/score.c \
     tests/unit/series.c \
+    tests/unit/steps.c \
     tests/unit/text.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \

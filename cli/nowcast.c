@@ -22,11 +22,11 @@ static const gen_option options[] = {
       .help = "minutes ahead, a multiple of the files' step; when not given, the last step within "
               "the default" },
     { GEN_OPT_CHOICE, "method", AT(method), .preset = GEN_NOWCAST_ADVECTION,
-      .choices = "advection|persistence|dgmr",
+      .choices = "advection|persistence|dgmr|steps",
       .help = "advection moves the rain along its motion (2 frames or more); persistence repeats "
-              "the newest frame; dgmr generates members by a network (4 frames and -m MODEL). The "
-              "first two have one answer: they write one member, unless --members asks for more, "
-              "and those are equal" },
+              "the newest frame; dgmr generates members by a network (4 frames and -m MODEL); "
+              "steps perturbs advection in scale, time and motion (2 frames, better 3; ask for "
+              "--members 20). The first two have one answer: members of them are equal" },
     { GEN_OPT_STRING, "plot", AT(plot), .value = "DIR",
       .help = "also write maps to this folder: one for each lead time, and an overview" },
     { GEN_OPT_STRING, "film", AT(film), .value = "FILE.gif",
@@ -36,7 +36,7 @@ static const gen_option options[] = {
     { 0 },
 };
 
-const char *const method_names[] = { "advection", "persistence", "dgmr" };
+const char *const method_names[] = { "advection", "persistence", "dgmr", "steps" };
 
 /* ---- the forecast ------------------------------------------------------------------------ */
 

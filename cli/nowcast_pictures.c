@@ -65,7 +65,7 @@ gen_status prepare_pictures(forecast *f)
     for (int k = 0; k < f->columns; k++) /* evenly, ending with the last */
         f->column[k] = (k + 1) * steps / f->columns - 1;
     GEN_TRY(GEN_ALLOC(&f->first, steps * f->cells, "pictures"));
-    if (f->nowcast.members > 1 && f->nowcast.method == GEN_NOWCAST_DGMR) {
+    if (f->nowcast.members > 1 && f->nowcast.method >= GEN_NOWCAST_DGMR) {
         GEN_TRY(GEN_ALLOC(&f->second, f->columns * f->cells, "pictures"));
         GEN_TRY(GEN_ALLOC(&f->mean, f->columns * f->cells, "pictures"));
     }

@@ -564,31 +564,35 @@ void gen_motion_at(const gen_motion *m, double row, double column, float uv[2])
 
 /* ---- extrapolation ----------------------------------------------------------------------- */
 
-typedef struct advect_work {
-    const gen_motion *m;
+typedef struct trace_work {
+    const gen_trace *t;
+    const gen_motion *m; /* of this step */
     const float *rain;
-    float *dx, *dy; /* [rows,columns] displacement of nodes back to the newest frame, px */
-    float *out;     /* [height,width] */
-    float *line;    /* per thread */
-    int64_t line_length;
-} advect_work;
+    float *out; /* [height,width] */
+} trace_work;
+
+static int64_t line_length(const gen_motion *m)
+{
+    return 2 * m->columns + 2 * m->width;
+}
 
 /* One step further back for the nodes of a band: the motion at the middle of the step. */
 static void trace_band(void *ctx, int piece, int thread)
 {
     (void)thread;
-    advect_work *k = ctx;
+    const trace_work *k = ctx;
     const gen_motion *m = k->m;
+    float *dx = k->t->dx, *dy = k->t->dy;
     for (int64_t j = piece * BAND; j < (piece + 1) * BAND && j < m->rows; j++)
         for (int64_t i = 0; i < m->columns; i++) {
             int64_t n = j * m->columns + i;
-            double row = (double)j * CELL + 0.5 * (CELL - 1) + (double)k->dy[n];
-            double column = (double)i * CELL + 0.5 * (CELL - 1) + (double)k->dx[n];
+            double row = (double)j * CELL + 0.5 * (CELL - 1) + (double)dy[n];
+            double column = (double)i * CELL + 0.5 * (CELL - 1) + (double)dx[n];
             float uv[2];
             gen_motion_at(m, row, column, uv);
             gen_motion_at(m, row - 0.5 * (double)uv[1], column - 0.5 * (double)uv[0], uv);
-            k->dx[n] -= uv[0];
-            k->dy[n] -= uv[1];
+            dx[n] -= uv[0];
+            dy[n] -= uv[1];
         }
 }
 
@@ -621,12 +625,12 @@ static float rain_at(const float *rain, int64_t height, int64_t width, float y, 
 
 static void warp_band(void *ctx, int piece, int thread)
 {
-    advect_work *k = ctx;
-    const gen_motion *m = k->m;
-    float *line = k->line + thread * k->line_length;
+    const trace_work *k = ctx;
+    const gen_motion *m = k->t->m;
+    float *line = k->t->line + thread * line_length(m);
     float *dx = line + 2 * m->columns, *dy = dx + m->width;
     for (int64_t y = piece * BAND * CELL; y < (piece + 1) * BAND * CELL && y < m->height; y++) {
-        row_motion(k->dx, k->dy, m->rows, m->columns, y, m->width, dx, dy, line);
+        row_motion(k->t->dx, k->t->dy, m->rows, m->columns, y, m->width, dx, dy, line);
         const float *newest = k->rain + y * m->width;
         float *out = k->out + y * m->width;
         for (int64_t x = 0; x < m->width; x++)
@@ -636,24 +640,50 @@ static void warp_band(void *ctx, int piece, int thread)
     }
 }
 
+gen_status gen_trace_create(gen_trace *t, const gen_motion *m, int threads)
+{
+    gen_status status;
+    *t = (gen_trace){ .m = m };
+    GEN_GOTO(GEN_ALLOC(&t->dx, m->rows * m->columns, "advection: displacement"));
+    GEN_GOTO(GEN_ALLOC(&t->dy, m->rows * m->columns, "advection: displacement"));
+    GEN_GOTO(GEN_ALLOC(&t->line, threads * line_length(m), "advection: a row"));
+done:
+    if (status != GEN_OK)
+        gen_trace_free(t);
+    return status;
+}
+
+void gen_trace_free(gen_trace *t)
+{
+    gen_free(t->dx);
+    gen_free(t->dy);
+    gen_free(t->line);
+    *t = (gen_trace){ 0 };
+}
+
+void gen_trace_step(gen_trace *t, const gen_motion *m, gen_pool *pool)
+{
+    trace_work k = { .t = t, .m = m };
+    gen_pool_run(pool, bands(m->rows, BAND), trace_band, &k);
+}
+
+void gen_trace_warp(float *out, const gen_trace *t, const float *rain, gen_pool *pool)
+{
+    trace_work k = { .t = t, .rain = rain, .out = out };
+    gen_pool_run(pool, bands(t->m->rows, BAND), warp_band, &k);
+}
+
 gen_status gen_advect(float *out, const gen_motion *m, const float *rain, int64_t steps,
                       gen_pool *pool, const gen_progress *progress)
 {
-    gen_status status;
-    advect_work k = { .m = m, .rain = rain, .line_length = 2 * m->columns + 2 * m->width };
-    int threads = pool ? gen_pool_threads(pool) : 1;
-    GEN_GOTO(GEN_ALLOC(&k.dx, m->rows * m->columns, "advection: displacement"));
-    GEN_GOTO(GEN_ALLOC(&k.dy, m->rows * m->columns, "advection: displacement"));
-    GEN_GOTO(GEN_ALLOC(&k.line, threads * k.line_length, "advection: a row"));
-    for (int64_t s = 0; s < steps; s++) {
-        k.out = out + s * m->height * m->width;
-        gen_pool_run(pool, bands(m->rows, BAND), trace_band, &k);
-        gen_pool_run(pool, bands(m->rows, BAND), warp_band, &k);
-        GEN_GOTO(gen_progress_report(progress, "nowcast", (double)(s + 1), (double)steps));
+    gen_status status = GEN_OK;
+    gen_trace t;
+    GEN_TRY(gen_trace_create(&t, m, pool ? gen_pool_threads(pool) : 1));
+    for (int64_t s = 0; s < steps && status == GEN_OK; s++) {
+        gen_trace_step(&t, m, pool);
+        gen_trace_warp(out + s * m->height * m->width, &t, rain, pool);
+        status = gen_progress_report(progress, "nowcast", (double)(s + 1), (double)steps);
     }
-done:
-    gen_free(k.dx);
-    gen_free(k.dy);
-    gen_free(k.line);
+    gen_trace_free(&t);
     return status;
 }

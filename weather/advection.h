@@ -29,6 +29,20 @@ GEN_API void gen_motion_free(gen_motion *m);
 /* Bilinear motion at a pixel, held constant beyond the outermost nodes. */
 GEN_API void gen_motion_at(const gen_motion *m, double row, double column, float uv[2]);
 
+/* Where the rain of each cell comes from, a step at a time, so that the field may change on its way
+ * and the motion from step to step. */
+typedef struct gen_trace {
+    const gen_motion *m; /* the shape; each step may have its own motion */
+    float *dx, *dy;      /* [rows,columns] displacement of nodes back to the start, px */
+    float *line;         /* per thread */
+} gen_trace;
+gen_status gen_trace_create(gen_trace *t, const gen_motion *m, int threads);
+void gen_trace_free(gen_trace *t);
+/* One step further, along `m`, which has the shape of t->m. */
+void gen_trace_step(gen_trace *t, const gen_motion *m, gen_pool *pool);
+/* `rain` [height,width] as it lies at the start, seen from now: NaN as gen_advect says. */
+void gen_trace_warp(float *out, const gen_trace *t, const float *rain, gen_pool *pool);
+
 /* Moves `rain` [height,width] along the motion for `steps` steps: out [steps,height,width]. A cell
  * is NaN where `rain` is NaN, and where its rain would come from outside the grid or from cells
  * that were not measured. */

@@ -10,6 +10,7 @@
 #include "libgen/base/pool.h"
 #include "weather/advection.h"
 #include "weather/dgmr_run.h"
+#include "weather/steps.h"
 
 #define ADVECTION_FRAMES 3 /* at most; two pairs steady the motion, older ones blur it */
 #define DGMR_FRAMES 4
@@ -21,6 +22,7 @@ static const struct {
     [GEN_NOWCAST_ADVECTION] = { "advection", 2 },
     [GEN_NOWCAST_PERSISTENCE] = { "persistence", 1 },
     [GEN_NOWCAST_DGMR] = { "dgmr", DGMR_FRAMES },
+    [GEN_NOWCAST_STEPS] = { "steps", 2 },
 };
 
 typedef struct job {
@@ -98,7 +100,7 @@ static gen_status generate(job *j)
 static gen_status check_measured(const job *j)
 {
     int64_t used =
-        j->o.method == GEN_NOWCAST_ADVECTION ? ADVECTION_FRAMES : methods[j->o.method].frames;
+        methods[j->o.method].frames == 2 ? ADVECTION_FRAMES : methods[j->o.method].frames;
     int64_t least = methods[j->o.method].frames, found = 0;
     used = used < j->s->frames ? used : j->s->frames;
     for (int64_t f = 0; f < used; f++) {
@@ -162,6 +164,9 @@ gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *o
         break;
     case GEN_NOWCAST_DGMR:
         status = generate(&j);
+        break;
+    case GEN_NOWCAST_STEPS:
+        status = gen_steps_nowcast(s, &j.o, sink, cookie);
         break;
     }
 done:

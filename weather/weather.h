@@ -187,7 +187,8 @@ GEN_API gen_status gen_radar_simulate(gen_radar_sequence **out,
 typedef enum gen_nowcast_method {
     GEN_NOWCAST_ADVECTION,   /* optical flow, semi-Lagrangian extrapolation; 2 frames or more */
     GEN_NOWCAST_PERSISTENCE, /* the last frame; 1 frame */
-    GEN_NOWCAST_DGMR         /* generative model; 4 frames and a model */
+    GEN_NOWCAST_DGMR,        /* generative model; 4 frames and a model */
+    GEN_NOWCAST_STEPS        /* perturbed extrapolation after STEPS; 3 frames, or 2 */
 } gen_nowcast_method;
 
 struct gen_model;
