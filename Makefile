@@ -82,6 +82,7 @@ PUBLIC_HEADERS := \
     libgen/tensor.h \
     metrics/metrics.h \
     weather/plot.h \
+    weather/verify.h \
     weather/weather.h \
 
 BASE := \
@@ -254,6 +255,7 @@ WEATHER := \
     weather/simulate.c \
     weather/steps.c \
     weather/time.c \
+    weather/verify.c \
 
 CLI := \
     cli/arguments.c \
@@ -265,6 +267,9 @@ CLI := \
     cli/terminal.c \
 
 CLI_WEATHER := \
+    cli/metrics.c \
+    cli/metrics_json.c \
+    cli/metrics_plot.c \
     cli/nowcast.c \
     cli/nowcast_film.c \
     cli/nowcast_pictures.c \
@@ -290,6 +295,7 @@ TESTS := \
     tests/golden/radar_geotiff.c \
     tests/golden/radar_native.c \
     tests/golden/ops.c \
+    tests/golden/verify.c \
     tests/property/plan.c \
     tests/unit/backend.c \
     tests/unit/crop.c \

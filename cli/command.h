@@ -89,7 +89,8 @@ int gen_run_canceled(void);
 /* The tables, one a file. */
 extern const gen_command gen_commands_info[];
 extern const gen_command gen_commands_model[];
-extern const gen_command gen_commands_nowcast[]; /* GEN_WITH_WEATHER */
+extern const gen_command gen_commands_metrics[]; /* GEN_WITH_WEATHER, as those below */
+extern const gen_command gen_commands_nowcast[];
 extern const gen_command gen_commands_plot[];
 extern const gen_command gen_commands_radar[];
 extern const gen_command gen_commands_radar_convert[];

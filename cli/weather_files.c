@@ -99,16 +99,30 @@ static gen_status add_operand(file_list *l, const char *operand, const char *pat
     return GEN_OK;
 }
 
-gen_status file_list_fill(file_list *l, const gen_run *r)
+/* Ready for operands; a bad pattern ends here. */
+static gen_status begin_list(file_list *l, const char *pattern)
 {
-    const char *pattern = r->common.radar.pattern;
     bool matches;
     int64_t time;
     *l = (file_list){ 0 };
-    if (pattern)
-        GEN_TRY(gen_name_match(pattern, "", &matches, &time)); /* bad patterns end here */
+    return pattern ? gen_name_match(pattern, "", &matches, &time) : GEN_OK;
+}
+
+gen_status file_list_fill(file_list *l, const gen_run *r)
+{
+    const char *pattern = r->common.radar.pattern;
+    GEN_TRY(begin_list(l, pattern));
     for (int i = 0; i < r->n_operands; i++)
         GEN_TRY(add_operand(l, r->operands[i], pattern));
+    return GEN_OK;
+}
+
+gen_status file_list_fill_option(file_list *l, const gen_run *r, const char *name)
+{
+    const char *pattern = r->common.radar.pattern;
+    GEN_TRY(begin_list(l, pattern));
+    for (int i = 0; i < gen_run_given(r, name); i++)
+        GEN_TRY(add_operand(l, gen_run_text(r, name, i), pattern));
     return GEN_OK;
 }
 
@@ -162,28 +176,39 @@ static gen_status four(const char *text, const char *what, const char *expected,
 {
     int n = 4;
     GEN_TRY(gen_parse_reals(text, what, low, 1e9, v, &n));
-    return n == 4 ? GEN_OK
-                  : gen_fail(GEN_EINVAL, "%s '%.40s': expected %s", what, text, expected);
+    return n == 4 ? GEN_OK : gen_fail(GEN_EINVAL, "%s '%.40s': expected %s", what, text, expected);
+}
+
+gen_status radar_box(const gen_run *r, char *given, double v[4])
+{
+    const gen_radar_input *in = &r->common.radar;
+    *given = 0;
+    if (in->bbox && in->crop)
+        return gen_fail(GEN_EINVAL, "--bbox and --crop: give one of them");
+    if (in->bbox) {
+        *given = 'b';
+        return four(in->bbox, "option --bbox", "S,W,N,E in degrees", -1e9, v);
+    }
+    if (!in->crop)
+        return GEN_OK;
+    *given = 'c';
+    GEN_TRY(four(in->crop, "option --crop", "Y,X,H,W in cells", 0, v));
+    for (int i = 0; i < 4; i++)
+        if (v[i] != floor(v[i]))
+            return gen_fail(GEN_EINVAL, "option --crop '%.40s': expected whole numbers", in->crop);
+    return GEN_OK;
 }
 
 gen_status radar_part(gen_radar_sequence *s, const gen_run *r)
 {
     const gen_radar_input *in = &r->common.radar;
     double v[4];
-    if (in->bbox && in->crop)
-        return gen_fail(GEN_EINVAL, "--bbox and --crop: give one of them");
-    if (in->bbox) {
-        GEN_TRY(four(in->bbox, "option --bbox", "S,W,N,E in degrees", -1e9, v));
+    char given;
+    GEN_TRY(radar_box(r, &given, v));
+    if (given == 'b')
         GEN_TRY(gen_radar_crop_degrees(s, v[0], v[1], v[2], v[3]));
-    }
-    if (in->crop) {
-        GEN_TRY(four(in->crop, "option --crop", "Y,X,H,W in cells", 0, v));
-        for (int i = 0; i < 4; i++)
-            if (v[i] != floor(v[i]))
-                return gen_fail(GEN_EINVAL, "option --crop '%.40s': expected whole numbers",
-                                in->crop);
+    if (given == 'c')
         GEN_TRY(gen_radar_crop(s, (int64_t)v[0], (int64_t)v[1], (int64_t)v[2], (int64_t)v[3]));
-    }
     return in->upscale > 1 ? gen_radar_upscale(s, in->upscale) : GEN_OK;
 }
 

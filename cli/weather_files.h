@@ -19,6 +19,8 @@ typedef struct file_list {
 } file_list;
 
 gen_status file_list_fill(file_list *l, const gen_run *r);
+/* The same of an option that may be given several times. */
+gen_status file_list_fill_option(file_list *l, const gen_run *r, const char *name);
 void file_list_free(file_list *l);
 
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */
@@ -26,6 +28,9 @@ gen_status refuse_input(const file_list *l, const char *output);
 
 /* Options of the library from those of the command line. EINVAL. */
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r);
+
+/* Numbers of --bbox (S,W,N,E) or --crop (Y,X,H,W); *given: 'b', 'c' or 0. EINVAL. */
+gen_status radar_box(const gen_run *r, char *given, double v[4]);
 
 /* The part of s that --bbox, --crop and --upscale ask for. */
 gen_status radar_part(gen_radar_sequence *s, const gen_run *r);

@@ -62,6 +62,18 @@ static void widen(axis *a, double v)
     a->high = fmax(a->high, v);
 }
 
+/* Bars stand on 0 and are as wide as their points are apart. */
+static void make_room(frame *f, const gen_chart_line *l, int i)
+{
+    double half = l->n > 1 ? 0.5 * fabs(l->x[1] - l->x[0]) : 0;
+    if (!f->y.log)
+        widen(&f->y, 0);
+    if (!f->x.log) {
+        widen(&f->x, l->x[i] - half);
+        widen(&f->x, l->x[i] + half);
+    }
+}
+
 /* The least and greatest of what is shown; false when nothing is. */
 static bool find_limits(frame *f)
 {
@@ -73,8 +85,8 @@ static bool find_limits(frame *f)
             if (shown(f, &k->lines[l], i)) {
                 widen(&f->x, scaled(&f->x, k->lines[l].x[i]));
                 widen(&f->y, scaled(&f->y, k->lines[l].y[i]));
-                if (k->lines[l].style == GEN_CHART_BARS && !k->log_y)
-                    widen(&f->y, 0);
+                if (k->lines[l].style == GEN_CHART_BARS)
+                    make_room(f, &k->lines[l], i);
             }
     return f->x.low <= f->x.high;
 }
@@ -194,44 +206,82 @@ static void draw_line(const frame *f, const gen_chart_line *l)
         }
 }
 
-/* Names on white, in the upper right corner, or the upper left where the lines rise. */
+/* How much of the lines a box would hide, in eighths of their segments. */
+static int hidden(const frame *f, const double box[4])
+{
+    int n = 0;
+    for (int l = 0; l < f->chart->n; l++) {
+        const gen_chart_line *s = &f->chart->lines[l];
+        for (int i = 0; i + 1 < s->n; i++)
+            for (int part = 0; part <= 8 && shown(f, s, i) && shown(f, s, i + 1); part++) {
+                double x = pixel(&f->x, s->x[i]), y = pixel(&f->y, s->y[i]);
+                x += (pixel(&f->x, s->x[i + 1]) - x) * part / 8;
+                y += (pixel(&f->y, s->y[i + 1]) - y) * part / 8;
+                n += x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3];
+            }
+    }
+    return n;
+}
+
+/* The corner where a box hides least: x, y of box. */
+static void choose_corner(const frame *f, double box[4])
+{
+    double best[2] = { 0 };
+    int least = -1;
+    for (int corner = 0; corner < 4; corner++) { /* upper right first */
+        box[0] = corner & 1 ? f->left + 6 : f->left + f->width - box[2] - 6;
+        box[1] = corner & 2 ? f->top + f->height - box[3] - 6 : f->top + 5;
+        int n = hidden(f, box);
+        if (least >= 0 && n >= least)
+            continue;
+        least = n;
+        best[0] = box[0];
+        best[1] = box[1];
+    }
+    box[0] = best[0];
+    box[1] = best[1];
+}
+
+static bool named(const gen_chart_line *l)
+{
+    return l->name && l->n > 0;
+}
+
+/* Names on white. */
 static void draw_legend(const frame *f)
 {
     cairo_t *c = f->c;
     const gen_chart *k = f->chart;
-    double wide = 0, first = 0, last = 0;
-    int names = 0;
+    double box[4] = { 0 };
     gen_canvas_font(c, 10.5, false);
-    for (int l = 0; l < k->n; l++) {
-        const gen_chart_line *s = &k->lines[l];
-        cairo_text_extents_t e;
-        if (!s->name || s->n < 1)
-            continue;
-        cairo_text_extents(c, s->name, &e);
-        wide = fmax(wide, e.x_advance);
-        names++;
-        first += shown(f, s, 0) ? scaled(&f->y, s->y[0]) : 0;
-        last += shown(f, s, s->n - 1) ? scaled(&f->y, s->y[s->n - 1]) : 0;
-    }
-    if (!names)
+    for (int l = 0; l < k->n; l++)
+        if (named(&k->lines[l])) {
+            cairo_text_extents_t e;
+            cairo_text_extents(c, k->lines[l].name, &e);
+            box[2] = fmax(box[2], e.x_advance + 32);
+            box[3] += 15;
+        }
+    if (box[3] == 0)
         return;
-    double x = last > first ? f->left + 6 : f->left + f->width - wide - 38, y = f->top + 5;
+    box[3] += 4;
+    choose_corner(f, box);
     cairo_set_source_rgba(c, 1, 1, 1, 0.8);
-    cairo_rectangle(c, x, y, wide + 32, names * 15 + 4);
+    cairo_rectangle(c, box[0], box[1], box[2], box[3]);
     cairo_fill(c);
+    double y = box[1];
     for (int l = 0; l < k->n; l++) {
-        if (!k->lines[l].name || k->lines[l].n < 1)
-            continue;
         const double dashes[2] = { 5, 3 };
+        if (!named(&k->lines[l]))
+            continue;
         line_colour(c, &k->lines[l]);
         cairo_set_line_width(c, 2);
         cairo_set_dash(c, dashes, k->lines[l].style == GEN_CHART_DASHED ? 2 : 0, 0);
-        cairo_move_to(c, x + 4, floor(y + 9) + 0.5);
-        cairo_line_to(c, x + 22, floor(y + 9) + 0.5);
+        cairo_move_to(c, box[0] + 4, floor(y + 9) + 0.5);
+        cairo_line_to(c, box[0] + 22, floor(y + 9) + 0.5);
         cairo_stroke(c);
         cairo_set_dash(c, NULL, 0, 0);
         gen_canvas_colour(c, GEN_INK);
-        gen_canvas_text(c, x + 27, y + 13, 0, k->lines[l].name);
+        gen_canvas_text(c, box[0] + 27, y + 13, 0, k->lines[l].name);
         y += 15;
     }
 }

@@ -103,10 +103,9 @@ static bool cells_within(const double *v, int64_t n, double low, double high, in
     return *first >= 0;
 }
 
-gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double west, double north,
-                                  double east)
+gen_status gen_radar_cells_within(const gen_radar_grid *g, double south, double west, double north,
+                                  double east, int64_t cells[4])
 {
-    gen_radar_grid *g = &s->grid;
     gen_projection *p = NULL;
     int64_t y0, y1, x0, x1;
     box b;
@@ -129,7 +128,19 @@ gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double we
         !cells_within(g->x, g->width, b.left, b.right, &x0, &x1))
         return gen_fail(GEN_EDATA, "no cell lies within %g to %g N, %g to %g E", south, north, west,
                         east);
-    return gen_radar_crop(s, y0, x0, y1 - y0 + 1, x1 - x0 + 1);
+    cells[0] = y0;
+    cells[1] = x0;
+    cells[2] = y1 - y0 + 1;
+    cells[3] = x1 - x0 + 1;
+    return GEN_OK;
+}
+
+gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double west, double north,
+                                  double east)
+{
+    int64_t cells[4];
+    GEN_TRY(gen_radar_cells_within(&s->grid, south, west, north, east, cells));
+    return gen_radar_crop(s, cells[0], cells[1], cells[2], cells[3]);
 }
 
 /* ---- coarser ----------------------------------------------------------------------------- */

@@ -59,15 +59,6 @@ typedef struct series {
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-static bool axis_equal(const double *a, const double *b, int64_t n)
-{
-    double cell = n > 1 ? fabs(a[n - 1] - a[0]) / (double)(n - 1) : fabs(a[0]) + 1;
-    for (int64_t i = 0; i < n; i++)
-        if (!(fabs(a[i] - b[i]) <= 1e-3 * cell))
-            return false;
-    return true;
-}
-
 static bool text_equal(const char *a, const char *b)
 {
     return !a || !b ? a == b : strcmp(a, b) == 0;
@@ -81,8 +72,7 @@ static gen_status same_grid(const series *s, const gen_radar_file *f)
         return gen_fail(GEN_EDATA, "'%s' has a grid of %lld x %lld cells, but '%s' %lld x %lld",
                         path, (long long)a->height, (long long)a->width, f->path,
                         (long long)b->height, (long long)b->width);
-    if (a->degrees != b->degrees || !axis_equal(a->y, b->y, a->height) ||
-        !axis_equal(a->x, b->x, a->width))
+    if (!gen_radar_same_cells(a, b))
         return gen_fail(GEN_EDATA, "'%s' and '%s' have grids at different places", path, f->path);
     if (!text_equal(a->proj4, b->proj4) || !text_equal(a->mapping_name, b->mapping_name))
         return gen_fail(GEN_EDATA, "'%s' and '%s' have different projections", path, f->path);

@@ -150,6 +150,9 @@ GEN_API gen_status gen_radar_crop(gen_radar_sequence *s, int64_t y, int64_t x, i
  * to -170 E crosses the date line. EINVAL: no box. EDATA: no cell there, or no projection. */
 GEN_API gen_status gen_radar_crop_degrees(gen_radar_sequence *s, double south, double west,
                                           double north, double east);
+/* That rectangle: row, column, height, width. */
+GEN_API gen_status gen_radar_cells_within(const gen_radar_grid *g, double south, double west,
+                                          double north, double east, int64_t cells[4]);
 /* Means of k x k cells. A block counts when half of its cells or more were measured; its mean is
  * theirs. Rows in the south and columns in the east that fill no block are dropped. EINVAL: k is
  * below 1 or beyond the grid. */

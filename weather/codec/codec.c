@@ -232,3 +232,18 @@ done:
         gen_radar_grid_clear(to);
     return status;
 }
+
+static bool axis_equal(const double *a, const double *b, int64_t n)
+{
+    double cell = n > 1 ? fabs(a[n - 1] - a[0]) / (double)(n - 1) : fabs(a[0]) + 1;
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(a[i] - b[i]) <= 1e-3 * cell))
+            return false;
+    return true;
+}
+
+bool gen_radar_same_cells(const gen_radar_grid *a, const gen_radar_grid *b)
+{
+    return a->height == b->height && a->width == b->width && a->degrees == b->degrees &&
+           axis_equal(a->y, b->y, a->height) && axis_equal(a->x, b->x, a->width);
+}

@@ -119,6 +119,8 @@ const char *gen_radar_file_format_name(const gen_radar_file *f);
 
 void gen_radar_grid_clear(gen_radar_grid *g);
 gen_status gen_radar_grid_copy(gen_radar_grid *to, const gen_radar_grid *from);
+/* As many cells, at the same places to a thousandth of a cell. */
+bool gen_radar_same_cells(const gen_radar_grid *a, const gen_radar_grid *b);
 
 /* "2018-08-24", with or without a time of day, as CF units have it behind "since". */
 gen_status gen_time_reference(const char *text, int64_t *out);
