@@ -272,6 +272,7 @@ CLI_WEATHER := \
     cli/metrics_plot.c \
     cli/nowcast.c \
     cli/nowcast_film.c \
+    cli/nowcast_live.c \
     cli/nowcast_pictures.c \
     cli/plot.c \
     cli/plot_maps.c \

@@ -59,6 +59,7 @@ typedef struct gen_run {
     int n_operands;
     gen_progress progress;        /* pass it to the library: bar on a terminal, Ctrl-C cancels */
     const char *command_line;     /* "gen nowcast a.nc -o b.nc", for history attributes */
+    double started;               /* CLOCK_MONOTONIC seconds when the program began */
     bool gate_failed;             /* set by run: exit 8 (a --fail-under gate, unlike protocols) */
     struct gen_given *given;      /* private: see gen_run_given */
     int n_given;
@@ -85,6 +86,9 @@ gen_dtype gen_run_dtype(const gen_run *r);
 
 /* Non-zero after SIGINT or SIGTERM, for loops of the verb's own. run then returns GEN_ECANCELED. */
 int gen_run_canceled(void);
+
+/* What the program ends with after this status. */
+int gen_exit_code(gen_status s);
 
 /* The tables, one a file. */
 extern const gen_command gen_commands_info[];

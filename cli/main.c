@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/arguments.h"
@@ -47,7 +48,7 @@ static const struct {
 };
 enum { EXIT_GATE = 8, EXIT_SIGNAL = 128 };
 
-static int exit_code(gen_status s)
+int gen_exit_code(gen_status s)
 {
     if (s == GEN_ECANCELED && gen_terminal_signal())
         return EXIT_SIGNAL + gen_terminal_signal();
@@ -213,6 +214,9 @@ int main(int argc, char **argv)
 {
     hold_standard_files();
     gen_run r = { 0 };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    r.started = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
     char *command_line = NULL;
     char **words = NULL;
     gen_terminal_signals();
@@ -236,7 +240,7 @@ int main(int argc, char **argv)
     gen_status flushed = flush_output();
     if (status == GEN_OK)
         status = flushed;
-    int code = status == GEN_OK && r.gate_failed ? EXIT_GATE : exit_code(status);
+    int code = status == GEN_OK && r.gate_failed ? EXIT_GATE : gen_exit_code(status);
     if (status != GEN_OK && !(status == GEN_ECANCELED && gen_terminal_signal()))
         gen_terminal_error(gen_last_error());
     gen_arguments_free(&r);

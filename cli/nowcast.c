@@ -33,6 +33,23 @@ static const gen_option options[] = {
       .help = "also write a film, GIF or MP4, of the newest frames and the first member" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
       .help = "packed: 16 bit in steps of 1/128 mm/h up to 511 mm/h; float: 32 bit" },
+    { GEN_OPT_FLAG, "latest", AT(latest),
+      .help = "for a feed that is being written: forecast once from the newest frames that follow "
+              "one another, leave out files that are damaged or still growing, and do nothing when "
+              "their forecast is there already. In -o (and --plot) %Y %m %d %H %M %S %j %y %b "
+              "stand for the time of the newest frame" },
+    { GEN_OPT_STRING, "max-age", AT(max_age), .value = "TIME",
+      .help = "with --latest: refuse frames older than this, like 15min (s, min, h, d)" },
+    { GEN_OPT_STRING, "deadline", AT(deadline), .value = "TIME",
+      .help = "with --latest: have the file written so long after the start, like 120s: with fewer "
+              "members, or by advection, when there is no time for more; the file says so" },
+    { GEN_OPT_STRING, "lock", AT(lock), .value = "FILE",
+      .help = "with --latest: only one run at a time holds this file; default a hidden one beside "
+              "the output" },
+    { GEN_OPT_STRING, "status", AT(status), .value = "FILE",
+      .help = "with --latest: write how it went to this JSON file, also on failure" },
+    { GEN_OPT_STRING, "now", AT(now), .value = "TIME",
+      .help = "with --latest: take this for the present time, UTC, to go through an archive" },
     { 0 },
 };
 
@@ -74,13 +91,31 @@ static gen_status load_model(forecast *f)
     return GEN_OK;
 }
 
+gen_status describe_forecast(forecast *f)
+{
+    size_t size = strlen(f->s->source) + 128;
+    gen_free(f->source);
+    f->source = NULL;
+    GEN_TRY(GEN_ALLOC(&f->source, size, "source"));
+    snprintf(f->source, size, "libgen %s, method %s, from %s", gen_version(),
+             method_names[f->nowcast.method], f->s->source);
+    return GEN_OK;
+}
+
+static gen_status read_frames(forecast *f, bool *nothing_new)
+{
+    *nothing_new = false;
+    GEN_TRY(file_list_fill(&f->files, f->run));
+    if (f->live)
+        return live_read(f, CONTEXT, nothing_new);
+    GEN_TRY(refuse_input(&f->files, f->run->common.output));
+    return read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT);
+}
+
 static gen_status prepare(forecast *f)
 {
     const gen_common *c = &f->run->common;
     gen_nowcast_options *n = &f->nowcast;
-    GEN_TRY(file_list_fill(&f->files, f->run));
-    GEN_TRY(refuse_input(&f->files, c->output));
-    GEN_TRY(read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT));
     f->cells = f->s->grid.height * f->s->grid.width;
     f->reference = f->s->time[f->s->frames - 1];
     n->method = (gen_nowcast_method)f->o->method;
@@ -93,14 +128,11 @@ static gen_status prepare(forecast *f)
     n->memory_budget = c->memory_budget;
     n->progress = f->run->progress;
     GEN_TRY(history_text(&f->history, f->run));
-    size_t size = strlen(f->s->source) + 128;
-    GEN_TRY(GEN_ALLOC(&f->source, size, "source"));
-    snprintf(f->source, size, "libgen %s, method %s, from %s", gen_version(),
-             method_names[n->method], f->s->source);
+    GEN_TRY(describe_forecast(f));
     return n->method == GEN_NOWCAST_DGMR ? load_model(f) : GEN_OK;
 }
 
-static gen_status open_file(forecast *f)
+gen_status open_forecast(forecast *f)
 {
     gen_forecast_info info = { .grid = &f->s->grid,
                                .reference_time = f->reference,
@@ -114,7 +146,7 @@ static gen_status open_file(forecast *f)
     return gen_forecast_create(&f->file, f->run->common.output, &info);
 }
 
-static gen_status take_member(void *cookie, int64_t member, const float *rain)
+gen_status take_member(void *cookie, int64_t member, const float *rain)
 {
     forecast *f = cookie;
     GEN_TRY(gen_forecast_write(f->file, member, rain));
@@ -184,22 +216,28 @@ static gen_status check_call(const gen_run *r, const nowcast_settings *o)
         strcmp(r->common.device, "auto") != 0)
         return gen_fail(GEN_EDEVICE, "nowcast: --method %s runs on the CPU, not on '%s'",
                         method_names[o->method], r->common.device);
-    return GEN_OK;
+    return check_live(r, o);
 }
 
 static gen_status run_nowcast(gen_run *r)
 {
     gen_status status;
+    bool nothing_new = false;
     forecast f = { .run = r, .o = r->settings };
     GEN_TRY(check_call(r, f.o));
     leave_hdf5_at_exit();
+    if (f.o->latest)
+        GEN_GOTO(live_start(&f));
+    GEN_GOTO(read_frames(&f, &nothing_new));
+    if (nothing_new)
+        goto done;
     GEN_GOTO(prepare(&f));
-    GEN_GOTO(open_file(&f));
+    GEN_GOTO(open_forecast(&f));
     if (f.o->film)
         GEN_GOTO(open_film(&f));
     if (f.o->plot)
         GEN_GOTO(prepare_pictures(&f));
-    GEN_GOTO(gen_nowcast(f.s, &f.nowcast, take_member, &f));
+    GEN_GOTO(f.live ? live_nowcast(&f) : gen_nowcast(f.s, &f.nowcast, take_member, &f));
     GEN_GOTO(gen_forecast_commit(f.file));
     if (f.o->plot)
         GEN_GOTO(draw_pictures(&f));
@@ -209,6 +247,7 @@ static gen_status run_nowcast(gen_run *r)
 done:
     if (status != GEN_OK && f.made_folder)
         rmdir(f.o->plot); /* only when it is empty */
+    live_end(&f, status);
     forecast_free(&f);
     return status;
 }
@@ -226,6 +265,7 @@ const gen_command gen_commands_nowcast[] = {
       .run = run_nowcast,
       .examples = "gen nowcast rain.nc -o forecast.nc --plot out --film out.gif\n"
                   "gen nowcast radar/ --at 2017-01-31T10:00 --lead 60 -o forecast.nc\n"
+                  "gen nowcast radar/ --latest --max-age 15min -o 'out/nowcast_%Y%m%dT%H%M.nc'\n"
                   "gen nowcast rain.nc --method dgmr -m dgmr.safetensors --members 20 --seed 1 "
                   "-o forecast.nc\n" },
     { 0 },

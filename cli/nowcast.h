@@ -15,6 +15,8 @@
 
 typedef struct nowcast_settings {
     const char *at, *plot, *film;
+    const char *max_age, *deadline, *lock, *status, *now; /* of nowcast_live.c */
+    int64_t latest;
     int64_t lead, method, encoding;
 } nowcast_settings;
 
@@ -22,7 +24,8 @@ extern const char *const method_names[]; /* by gen_nowcast_method */
 
 typedef struct forecast {
     gen_run *run;
-    const nowcast_settings *o;
+    nowcast_settings *o;
+    struct live *live; /* of --latest, else NULL */
     file_list files;
     gen_radar_sequence *s;
     gen_model *model; /* of method dgmr, else NULL */
@@ -49,6 +52,27 @@ void keep_for_pictures(forecast *, int64_t member, const float *rain);
 
 gen_status draw_pictures(forecast *);
 void free_pictures(forecast *);
+/* Only the first members came: what was kept for `planned` of them is made that for `members`. */
+void shorten_pictures(forecast *, int64_t planned, int64_t members);
+
+/* nowcast.c: text of the source and the file, for the method in f->nowcast. */
+gen_status describe_forecast(forecast *);
+gen_status open_forecast(forecast *);
+gen_nowcast_sink take_member;
+
+/* ---- --latest: nowcast_live.c ------------------------------------------------------------ */
+
+/* Whether options go together. EINVAL. */
+gen_status check_live(const gen_run *, const nowcast_settings *);
+/* Takes the lock, for which it may fail; sets f->live. live_end is called in any case. */
+gen_status live_start(forecast *);
+/* Reads the newest frames (f->s), refuses old ones, names the output. *nothing_new: their forecast
+ * is there already. */
+gen_status live_read(forecast *, int64_t frames, bool *nothing_new);
+/* gen_nowcast, so that something is there before the deadline. */
+gen_status live_nowcast(forecast *);
+/* Writes the status, lets the lock go. f->s may be NULL. */
+void live_end(forecast *, gen_status status);
 
 /* nowcast_film.c. Opened before anything is computed; committed by gen_plot_film_commit. */
 gen_status open_film(forecast *);

@@ -69,6 +69,8 @@ gen_status prepare_pictures(forecast *f)
         GEN_TRY(GEN_ALLOC(&f->second, f->columns * f->cells, "pictures"));
         GEN_TRY(GEN_ALLOC(&f->mean, f->columns * f->cells, "pictures"));
     }
+    if (f->live)
+        return GEN_OK; /* nothing is later than the newest */
     gen_radar_read_options later;
     GEN_TRY(radar_options(&later, f->run));
     later.first = f->reference + f->s->step;
@@ -78,6 +80,17 @@ gen_status prepare_pictures(forecast *f)
         GEN_OK)
         f->observed = NULL; /* a forecast of the future has none */
     return f->observed ? radar_part(f->observed, f->run) : GEN_OK;
+}
+
+void shorten_pictures(forecast *f, int64_t planned, int64_t members)
+{
+    for (int64_t i = 0; f->mean && i < f->columns * f->cells; i++)
+        f->mean[i] *= (float)planned / (float)members;
+    if (members > 1)
+        return;
+    gen_free(f->second);
+    gen_free(f->mean);
+    f->second = f->mean = NULL;
 }
 
 /* Keeps what the pictures need. */

@@ -82,18 +82,31 @@ void gen_terminal_error(const char *message)
     say("", message);
 }
 
+static struct {
+    bool quiet;
+    gen_log_fn *watch;
+    void *cookie;
+} messages;
+
 static void on_message(void *cookie, gen_log_level level, const char *message)
 {
     (void)cookie;
-    say(level == GEN_LOG_WARN ? "warning: " : "", message);
+    if (!messages.quiet)
+        say(level == GEN_LOG_WARN ? "warning: " : "", message);
+    if (messages.watch && level == GEN_LOG_WARN)
+        messages.watch(messages.cookie, level, message);
 }
 
 void gen_terminal_log(bool quiet, bool verbose)
 {
-    if (quiet)
-        gen_log_set(NULL, NULL, GEN_LOG_WARN);
-    else
-        gen_log_set(on_message, NULL, verbose ? GEN_LOG_DEBUG : GEN_LOG_WARN);
+    messages.quiet = quiet;
+    gen_log_set(on_message, NULL, verbose && !quiet ? GEN_LOG_DEBUG : GEN_LOG_WARN);
+}
+
+void gen_terminal_watch(gen_log_fn *fn, void *cookie)
+{
+    messages.watch = fn;
+    messages.cookie = cookie;
 }
 
 /* ---- progress ------------------------------------------------------------------------------- */

@@ -17,6 +17,9 @@ int gen_terminal_signal(void); /* the signal that came, or 0 */
 /* Log sink: warnings; with -v more. */
 void gen_terminal_log(bool quiet, bool verbose);
 
+/* Warnings also go to fn, even where they are not shown. NULL ends it. */
+void gen_terminal_watch(gen_log_fn *fn, void *cookie);
+
 /* "gen: message" on stderr, whatever has become of stderr. */
 void gen_terminal_error(const char *message);
 

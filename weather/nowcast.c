@@ -140,6 +140,11 @@ static gen_status check(const job *j)
     return check_measured(j);
 }
 
+int64_t gen_nowcast_frames(gen_nowcast_method method)
+{
+    return methods[method].frames;
+}
+
 gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                        gen_nowcast_sink *sink, void *cookie)
 {

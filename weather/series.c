@@ -305,6 +305,26 @@ static gen_status gather(series *s)
 
 /* ---- which frames ------------------------------------------------------------------------ */
 
+/* Frames of the future, in a feed: a clock is wrong somewhere. */
+static void warn_of_late_frames(const series *s)
+{
+    char a[32], b[32];
+    int64_t n = 0, newest = INT64_MIN;
+    for (int64_t i = 0; i < s->n_entries; i++)
+        if (s->entries[i].time > s->o->last) {
+            n++;
+            newest = s->entries[i].time > newest ? s->entries[i].time : newest;
+        }
+    for (int i = 0; i < s->n; i++)
+        if (!s->files[i].opened && s->files[i].named > s->o->last) {
+            n++;
+            newest = s->files[i].named > newest ? s->files[i].named : newest;
+        }
+    if (n)
+        gen_log(GEN_LOG_WARN, "%lld frame%s later than %s, up to %s: left out", (long long)n,
+                n > 1 ? "s are" : " is", gen_time_text(s->o->last, a), gen_time_text(newest, b));
+}
+
 /* The first and last entry within the limits of time. */
 static gen_status limit(const series *s, int64_t *first, int64_t *last)
 {
@@ -578,6 +598,8 @@ gen_status gen_radar_read(gen_radar_sequence **out, const char *const *paths, in
     } while (status == GEN_EDATA && recover(&s));
     if (status == GEN_OK)
         warn_of_names(&s);
+    if (s.o->lenient && s.o->last)
+        warn_of_late_frames(&s);
 done:
     for (int i = 0; i < s.n && s.files; i++)
         gen_radar_file_close(&s.files[i].file);

@@ -218,6 +218,9 @@ typedef struct gen_nowcast_options {
  * is valid during the call only. */
 typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *rain);
 
+/* The least frames of a method: 2, 1, 4. */
+GEN_API int64_t gen_nowcast_frames(gen_nowcast_method method);
+
 /* Nowcast from the newest frames of s. Members are drawn from (seed, member), so any of them can be
  * made again alone. EDATA: too few frames (says how many it needs and found), all missing. */
 GEN_API gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,

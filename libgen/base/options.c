@@ -150,35 +150,67 @@ gen_status gen_parse_reals(const char *text, const char *what, double min, doubl
     }
 }
 
+typedef struct unit {
+    const char *suffix;
+    double size;
+} unit;
+
+/* A number and one of the units, as a number of the smallest. False: it is neither. */
+static bool parse_with_unit(const char *text, const char *what, const unit *units, int n,
+                            double *out)
+{
+    size_t digits = strspn(text, ".0123456789");
+    char number[40];
+    if (digits == 0 || digits >= sizeof number)
+        return false;
+    memcpy(number, text, digits);
+    number[digits] = 0;
+    for (int i = 0; i < n; i++)
+        if (strcmp(text + digits, units[i].suffix) == 0) {
+            bool fine = gen_parse_real(number, what, 0, 1e18, out) == GEN_OK;
+            *out *= units[i].size;
+            return fine;
+        }
+    return false;
+}
+
 gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out)
 {
-    static const struct {
-        const char *suffix;
-        double unit;
-    } units[] = { { "", 1 },      { "B", 1 },    { "K", 1e3 },           { "kB", 1e3 },
-                  { "M", 1e6 },   { "MB", 1e6 }, { "G", 1e9 },           { "GB", 1e9 },
-                  { "T", 1e12 },  { "TB", 1e12 }, { "KiB", 1024.0 },     { "MiB", 1048576.0 },
-                  { "GiB", 1073741824.0 },        { "TiB", 1099511627776.0 } };
-    size_t n = strspn(text, ".0123456789");
-    char number[40];
-    if (n > 0 && n < sizeof number) {
-        memcpy(number, text, n);
-        number[n] = 0;
-        double v;
-        GEN_TRY(gen_parse_real(number, what, 0, 1e18, &v));
-        for (int i = 0; i < GEN_LEN(units); i++) {
-            if (strcmp(text + n, units[i].suffix))
-                continue;
-            if (v * units[i].unit > 9e18)
-                return gen_fail(GEN_EINVAL, "%s: %s is too large", what, text);
-            *out = (uint64_t)(v * units[i].unit);
-            return GEN_OK;
-        }
-    }
-    return gen_fail(GEN_EINVAL,
-                    "%s: '%s' is not a size, expected bytes or a number with K, M, G, T "
-                    "or KiB, MiB, GiB, TiB",
-                    what, text);
+    static const unit units[] = { { "", 1 },
+                                  { "B", 1 },
+                                  { "K", 1e3 },
+                                  { "kB", 1e3 },
+                                  { "M", 1e6 },
+                                  { "MB", 1e6 },
+                                  { "G", 1e9 },
+                                  { "GB", 1e9 },
+                                  { "T", 1e12 },
+                                  { "TB", 1e12 },
+                                  { "KiB", 1024.0 },
+                                  { "MiB", 1048576.0 },
+                                  { "GiB", 1073741824.0 },
+                                  { "TiB", 1099511627776.0 } };
+    double v;
+    if (!parse_with_unit(text, what, units, GEN_LEN(units), &v))
+        return gen_fail(GEN_EINVAL,
+                        "%s: '%s' is not a size, expected bytes or a number with K, M, G, T "
+                        "or KiB, MiB, GiB, TiB",
+                        what, text);
+    if (v > 9e18)
+        return gen_fail(GEN_EINVAL, "%s: %s is too large", what, text);
+    *out = (uint64_t)v;
+    return GEN_OK;
+}
+
+gen_status gen_parse_duration(const char *text, const char *what, double *seconds)
+{
+    static const unit units[] = { { "s", 1 }, { "min", 60 }, { "h", 3600 }, { "d", 86400 } };
+    if (!parse_with_unit(text, what, units, GEN_LEN(units), seconds) || *seconds > 1e10)
+        return gen_fail(GEN_EINVAL,
+                        "%s: '%.40s' is not a duration, expected a number with s, min, h or d, "
+                        "like 15min",
+                        what, text);
+    return GEN_OK;
 }
 
 const char *gen_real_text(double v, char buf[GEN_REAL_TEXT])
@@ -329,8 +361,7 @@ gen_status gen_option_apply(const gen_option *o, void *settings, const char *tex
     switch (o->type) {
     case GEN_OPT_INT:
         return gen_parse_int(text, what, o->min <= -9.2e18 ? INT64_MIN : (int64_t)o->min,
-                             o->max >= 9.2e18 ? INT64_MAX : (int64_t)o->max,
-                             as_int(o, settings));
+                             o->max >= 9.2e18 ? INT64_MAX : (int64_t)o->max, as_int(o, settings));
     case GEN_OPT_REAL:
         return gen_parse_real(text, what, o->min, o->max, as_real(o, settings));
     case GEN_OPT_INT3:

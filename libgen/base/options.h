@@ -62,6 +62,9 @@ GEN_API gen_status gen_parse_reals(const char *text, const char *what, double mi
 /* "6G", "512MiB", "1000": decimal or binary units. EINVAL. */
 GEN_API gen_status gen_parse_bytes(const char *text, const char *what, uint64_t *out);
 
+/* "90s", "15min", "1.5h", "2d" as seconds. A bare number is no duration. EINVAL. */
+GEN_API gen_status gen_parse_duration(const char *text, const char *what, double *seconds);
+
 /* The shortest text that reads back as v, the same in every locale; "nan", "inf". Returns buf. */
 #define GEN_REAL_TEXT 40
 GEN_API const char *gen_real_text(double v, char buf[GEN_REAL_TEXT]);

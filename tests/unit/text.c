@@ -65,8 +65,8 @@ static void options_are_strict(void **state)
     expect_error(gen_option_set(table, &s, "led-time", "60"), GEN_EINVAL, "mean 'lead-time'");
     expect_error(gen_option_set(table, &s, "method", "advektion"), GEN_EINVAL, "mean 'advection'");
     expect_error(gen_option_set(table, &s, "lead-time", "4"), GEN_EINVAL, "expected 5 to 600");
-    static const char *const bad[] = { "",  " 60", "60 ", "6o", "60.0", "0x10", "1e2",
-                                       "99999999999999999999" };
+    static const char *const bad[] = { "",     " 60",  "60 ", "6o",
+                                       "60.0", "0x10", "1e2", "99999999999999999999" };
     for (int i = 0; i < GEN_LEN(bad); i++)
         expect_error(gen_option_set(table, &s, "lead-time", bad[i]), GEN_EINVAL, "lead-time");
     static const char *const bad_real[] = {
@@ -94,8 +94,8 @@ static void nearest_word_is_near(void **state)
 static void lists_of_numbers_are_strict(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", ",", "1,", ",1", "1,,2", "1;2", "1,x", "1,2,3,4", "1,-1",
-                                       "1,nan", "1, 2" };
+    static const char *const bad[] = { "",    ",",       "1,",   ",1",    "1,,2", "1;2",
+                                       "1,x", "1,2,3,4", "1,-1", "1,nan", "1, 2" };
     double v[3];
     int n = 3;
     assert_int_equal(gen_parse_reals("1,4.5,8", "list", 0, 10, v, &n), GEN_OK);
@@ -121,6 +121,27 @@ static void sizes_have_units(void **state)
     static const char *const bad[] = { "", "G", "-1", "1X", "1 G", "1e3", "99999999T", "1..5M" };
     for (int i = 0; i < GEN_LEN(bad); i++)
         expect_error(gen_parse_bytes(bad[i], "budget", &n), GEN_EINVAL, "budget");
+}
+
+static void durations_have_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double seconds;
+    } good[] = {
+        { "120s", 120 }, { "15min", 900 }, { "1.5h", 5400 }, { "2d", 172800 }, { "0s", 0 }
+    };
+    static const char *const bad[] = {
+        "", "15", "min", "-1s", "15m", "15 min", "1e3s", "99999999d"
+    };
+    double s;
+    for (int i = 0; i < GEN_LEN(good); i++) {
+        assert_int_equal(gen_parse_duration(good[i].text, "age", &s), GEN_OK);
+        assert_true(s == good[i].seconds);
+    }
+    for (int i = 0; i < GEN_LEN(bad); i++)
+        expect_error(gen_parse_duration(bad[i], "age", &s), GEN_EINVAL, "age");
 }
 
 /* Every double reads back the same, in the fewest digits, whatever the locale. */
@@ -162,8 +183,13 @@ static gen_status parse(const char *text)
 static void json_grammar(void **state)
 {
     (void)state;
-    static const char *const good[] = { "{}", "[]", " null ", "-0.5e+3", "[1,[2,{\"a\":[]}]]",
-                                        "\"\\u00e9 \\ud83d\\ude00 \xc3\xa9\"", "\"\\\"\\\\\\/\"" };
+    static const char *const good[] = { "{}",
+                                        "[]",
+                                        " null ",
+                                        "-0.5e+3",
+                                        "[1,[2,{\"a\":[]}]]",
+                                        "\"\\u00e9 \\ud83d\\ude00 \xc3\xa9\"",
+                                        "\"\\\"\\\\\\/\"" };
     for (int i = 0; i < GEN_LEN(good); i++)
         assert_int_equal(parse(good[i]), GEN_OK);
     static const char *const bad[] = { "",
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test(options_are_strict),
         cmocka_unit_test(nearest_word_is_near),
         cmocka_unit_test(sizes_have_units),
+        cmocka_unit_test(durations_have_units),
         cmocka_unit_test(numbers_round_trip),
         cmocka_unit_test(json_grammar),
         cmocka_unit_test(json_values_are_typed),
