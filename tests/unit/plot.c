@@ -407,6 +407,28 @@ static void any_text_can_be_drawn(void **state)
     remove(in_folder("a.png"));
 }
 
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    static float field[4];
+    static char proj[] = "+proj=laea +lat_0=55 +lon_0=10 +ellps=WGS84";
+    double axis[2] = { 0, 1000 };
+    gen_radar_grid grid = { .height = 2, .width = 2, .y = axis, .x = axis, .proj4 = proj };
+    gen_plot_panel panel = { .rain = field };
+    gen_plot_options o = { .size = 50, .force = true };
+    uint64_t before = gen_alloc_bytes();
+    gen_status status = GEN_ENOMEM;
+    for (uint64_t n = 1; status != GEN_OK && n < 100; n++) {
+        gen_alloc_fail_at(n);
+        status = gen_plot(in_folder("a.png"), &grid, &panel, 1, &o);
+        gen_alloc_fail_at(0);
+        assert_true(status == GEN_OK || status == GEN_ENOMEM);
+        assert_int_equal(gen_alloc_bytes(), before);
+    }
+    assert_int_equal(status, GEN_OK);
+    remove(in_folder("a.png"));
+}
+
 /* ---- films --------------------------------------------------------------------------------- */
 
 static void a_film_is_whole_or_absent(void **state)
@@ -470,6 +492,7 @@ int main(void)
         cmocka_unit_test(panels_may_have_their_own_grids),
         cmocka_unit_test(any_text_can_be_drawn),
         cmocka_unit_test(a_picture_too_large_is_refused),
+        cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(a_film_is_whole_or_absent),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
