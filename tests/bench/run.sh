@@ -17,5 +17,9 @@ if [ -x "$PEERS/venv/bin/python" ] && [ -f "$here/advection.py" ]; then
 fi
 if [ -x "$PEERS/venv/bin/python" ]; then
     echo; "$python" "$here/scores.py" "$B"
+    if [ -d "${GEN_SHARED:=../shared}/data/radar/sequences" ]; then
+        export GEN_SHARED
+        "$python" "$here/ensemble.py" "$B"
+    fi
 fi
 "$python" "$here/convolutions.py" "$B"
