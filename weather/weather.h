@@ -163,8 +163,8 @@ GEN_API gen_status gen_radar_upscale(gen_radar_sequence *s, int64_t k);
 GEN_API gen_status gen_radar_write(const gen_radar_sequence *s, const char *path, double precision,
                                    const char *history, bool force);
 
-/* Writes one frame as ODIM_H5 2.4 (HDF5): a composite of RATE, its projection and corners. Precision
- * and force as above. EDATA: no projection, or cells that are not equally far apart. */
+/* Writes one frame as ODIM_H5 2.4 (HDF5): a composite of RATE, its projection and corners.
+ * Precision and force as above. EDATA: no projection, or cells that are not equally far apart. */
 GEN_API gen_status gen_radar_write_odim(const gen_radar_sequence *s, int64_t frame,
                                         const char *path, double precision, const char *history,
                                         bool force);
