@@ -38,7 +38,7 @@ check "the program in README.md runs" grep -q '^member 0: [0-9.]* mm/h' "$tmp/st
 $CC -std=c11 examples/nowcast.c $(pc --cflags libgen-weather) -o "$tmp/static" \
     "$root/usr/lib/libgen-weather.a" "$root/usr/lib/libgen.a" \
     $(pkg-config --libs $(pc --print-requires-private libgen-weather libgen | sort -u)) \
-    -ldnnl -lgomp -lm -pthread >>"$tmp/log" 2>&1
+    -lgeotiff -ldnnl -lgomp -lm -pthread >>"$tmp/log" 2>&1
 check "the static example builds" test $? = 0
 check "the static example runs" test "$("$tmp/static" examples/rain.nc)" = \
     "$(LD_LIBRARY_PATH=$root/usr/lib "$tmp/nowcast" examples/rain.nc)"
