@@ -347,6 +347,7 @@ CHECK_OPS := \
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
     tests/fuzz/json.c \
+    tests/fuzz/netcdf.c \
     tests/fuzz/pickle.c \
     tests/fuzz/safetensors.c \
 

@@ -12,14 +12,11 @@
 #include "libgen/base/alloc.h"
 #include "weather/codec/codec.h"
 
-static inline void fuzz_radar(const gen_radar_format *format, const uint8_t *data, size_t size)
+/* Reads the first frames of an open file, and closes it. */
+static inline void fuzz_frames(gen_radar_file *f)
 {
     enum { MOST_CELLS = 1 << 18 };
-    static const gen_radar_read_options options;
-    gen_radar_file *f = NULL;
     float *values = NULL;
-    if (gen_radar_file_open_bytes(&f, "fuzz", format, data, size, &options) != GEN_OK)
-        return;
     int64_t h = f->grid.height, w = f->grid.width;
     if (f->frames < 1 || h < 1 || w < 1 || !f->time)
         abort();
@@ -36,6 +33,14 @@ static inline void fuzz_radar(const gen_radar_format *format, const uint8_t *dat
     gen_radar_file_close(&f);
     if (gen_alloc_bytes() != 0)
         abort();
+}
+
+static inline void fuzz_radar(const gen_radar_format *format, const uint8_t *data, size_t size)
+{
+    static const gen_radar_read_options options;
+    gen_radar_file *f = NULL;
+    if (gen_radar_file_open_bytes(&f, "fuzz", format, data, size, &options) == GEN_OK)
+        fuzz_frames(f);
 }
 
 #endif

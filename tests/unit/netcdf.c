@@ -408,7 +408,7 @@ static void dimensions_of_one_are_passed_over(void **state)
         values(v, (double[]){ 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6 });
         end();
         if (members == 2) {
-            expect_sentence(NULL, "holds 2 values of member, expected one");
+            expect_sentence(NULL, "holds 2 members of an ensemble, expected one");
             continue;
         }
         gen_radar_sequence *s = read_with(NULL);

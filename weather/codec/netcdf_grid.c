@@ -326,6 +326,18 @@ static gen_status make_string(gen_radar_file *f)
     return GEN_OK;
 }
 
+/* Large numbers may become infinite in metres, or equal. */
+static gen_status check_grid(const gen_radar_file *f)
+{
+    const gen_radar_grid *g = &f->grid;
+    bool fine = isfinite(g->x[0]) && isfinite(g->y[0]);
+    for (int64_t i = 1; i < g->width; i++)
+        fine = fine && isfinite(g->x[i]) && g->x[i] > g->x[i - 1];
+    for (int64_t i = 1; i < g->height; i++)
+        fine = fine && isfinite(g->y[i]) && g->y[i] < g->y[i - 1];
+    return fine ? GEN_OK : gen_fail(GEN_EDATA, "'%s': x and y are no grid in metres", f->path);
+}
+
 gen_status gen_netcdf_read_grid(gen_radar_file *f)
 {
     gen_radar_grid *g = &f->grid;
@@ -340,5 +352,6 @@ gen_status gen_netcdf_read_grid(gen_radar_file *f)
     }
     if (!g->proj4)
         GEN_TRY(gen_netcdf_read_text(f, NC_GLOBAL, "proj4", &g->proj4));
+    GEN_TRY(check_grid(f));
     return g->proj4 || !g->mapping_name ? GEN_OK : make_string(f);
 }
