@@ -349,6 +349,7 @@ FUZZ := \
     tests/fuzz/json.c \
     tests/fuzz/netcdf.c \
     tests/fuzz/pickle.c \
+    tests/fuzz/projection.c \
     tests/fuzz/safetensors.c \
 
 FUZZ_WEATHER := \
