@@ -208,6 +208,7 @@ WEATHER := \
     weather/codec/geotiff.c \
     weather/codec/geotiff_keys.c \
     weather/codec/geotiff_metadata.c \
+    weather/codec/geotiff_writer.c \
     weather/codec/grib.c \
     weather/codec/grib_grid.c \
     weather/codec/grib_values.c \

@@ -18,8 +18,9 @@ typedef struct settings {
 
 #define AT(field) .offset = offsetof(settings, field)
 static const gen_option options[] = {
-    { GEN_OPT_CHOICE, "format", AT(format), .choices = "suffix|netcdf|odim",
-      .help = "of the output; suffix: as its name ends, .nc, or .h5, .hdf, .hdf5 for ODIM" },
+    { GEN_OPT_CHOICE, "format", AT(format), .choices = "suffix|netcdf|odim|geotiff",
+      .help = "of the output; suffix: as its name ends, .nc, .h5, .hdf or .hdf5 (ODIM), .tif or "
+              ".tiff" },
     { GEN_OPT_REAL, "precision", AT(precision), .preset = 0.01, .min = 0.001, .max = 1,
       .value = "MM/H", .help = "step of the values in the file" },
     { 0 },
@@ -38,6 +39,7 @@ static const struct format {
 } formats[] = {
     { "netCDF", { ".nc" }, .sequence = gen_radar_write },
     { "ODIM", { ".h5", ".hdf", ".hdf5" }, .frame = gen_radar_write_odim },
+    { "GeoTIFF", { ".tif", ".tiff" }, .frame = gen_radar_write_geotiff },
 };
 
 static gen_status choose_format(const struct format **out, const gen_run *r)
@@ -128,7 +130,8 @@ const gen_command gen_commands_radar_convert[] = {
       .min_operands = 1,
       .max_operands = -1,
       .help = "Radar files of any format as rain rates: netCDF, which holds every time, or ODIM "
-              "HDF5,\nwhich holds one; then the name of the output has the time as in strftime.",
+              "HDF5 or\nGeoTIFF, which hold one; then the name of the output has the time as in "
+              "strftime.",
       .options = options,
       .settings_size = sizeof(settings),
       .takes = GEN_TAKES_OUTPUT | GEN_TAKES_RADAR,
@@ -136,6 +139,7 @@ const gen_command gen_commands_radar_convert[] = {
       .examples =
           "gen radar convert radar/*.h5 -o rain.nc\n"
           "gen radar convert rain.nc -o 'out/%Y%m%d%H%M.h5'\n"
+          "gen radar convert PrecipRate_00.00_20190610-000000.grib2.gz -o rain.tif\n"
           "gen radar convert T_PABV21_C_EUOC_20241126010000.hdf --zr 316,1.5 -o rain.nc\n" },
     { 0 },
 };

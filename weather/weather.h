@@ -169,6 +169,14 @@ GEN_API gen_status gen_radar_write_odim(const gen_radar_sequence *s, int64_t fra
                                         const char *path, double precision, const char *history,
                                         bool force);
 
+/* Writes one frame as GeoTIFF: mm/h as uint16 steps of `precision` (65535 = missing), or as float32
+ * (NaN = missing) where precision is 0 or a value has no such step. Projection as geo keys, time
+ * and history as GDAL's metadata. Force as above. EDATA: a projection that GeoTIFF has no keys for,
+ * or cells that are not equally far apart. */
+GEN_API gen_status gen_radar_write_geotiff(const gen_radar_sequence *s, int64_t frame,
+                                           const char *path, double precision, const char *history,
+                                           bool force);
+
 /* ---- simulated rain ---------------------------------------------------------------------- */
 
 /* Rain made by us: cells at several scales that drift, turn, grow and decay, seen by one radar. */

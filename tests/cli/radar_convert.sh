@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # gen radar convert: formats there and back, names with the time, outputs that are whole or absent; and
-# ODIM files as h5py, pysteps and pyproj read them, where those are installed.
+# ODIM files as h5py, pysteps and pyproj read them, GeoTIFFs as GDAL does, where those are installed.
 . tests/cli/lib.bash
 needs_weather
 python=${PEERS:-$HOME/.cache/libgen-peers}/venv/bin/python
@@ -43,6 +43,21 @@ expect 3 "cannot read" "$gen" radar convert "$tmp/nothing.h5" -o "$tmp/bad/x.nc"
 check "a full disk is exit 5" test $? = 5
 check "nothing is left of what failed" no_litter "$tmp/bad"
 
+# ---- GeoTIFF
+expect 0 "" "$gen" radar convert "$tmp/odim/202601010100.h5" -o "$tmp/one.tif"
+expect 0 "" "$gen" radar info --native --json "$tmp/one.tif"
+check "the content is GeoTIFF" grep -qF '"format":"GeoTIFF"' "$tmp/stdout"
+expect 0 "" "$gen" radar info --json "$tmp/odim/202601010100.h5"
+sums() { grep -oE '"(times|missing|wet|min|max|mean|projection)[^,]*' "$1"; }
+sums "$tmp/stdout" >"$tmp/before"
+expect 0 "" "$gen" radar info --json "$tmp/one.tif"
+sums "$tmp/stdout" >"$tmp/after"
+check "the same rain at the same place and time" cmp "$tmp/before" "$tmp/after"
+expect 2 "exists" "$gen" radar convert "$tmp/odim/202601010100.h5" -o "$tmp/one.tif"
+(ulimit -f 8 && trap '' XFSZ && "$gen" radar convert "$tmp/odim/202601010100.h5" -o "$tmp/bad/x.tif" 2>"$tmp/stderr")
+check "a full disk is exit 5, for GeoTIFF too" test $? = 5
+check "nothing is left of what failed" no_litter "$tmp/bad"
+
 # ---- as others read it
 find='from importlib.util import find_spec as f; import sys; sys.exit(not all(map(f, ("h5py", "netCDF4", "pyproj", "pysteps"))))'
 if "$python" -c "$find" >/dev/null 2>&1; then
@@ -52,4 +67,13 @@ if "$python" -c "$find" >/dev/null 2>&1; then
     }
 else
     skip "ODIM files as pysteps reads them: pysteps is not installed"
+fi
+find='from importlib.util import find_spec as f; import sys; sys.exit(not all(map(f, ("rasterio", "pyproj"))))'
+if "$python" -c "$find" >/dev/null 2>&1; then
+    "$python" tests/golden/geotiff_readback.py "$gen" "$tmp/geotiff" 2>"$tmp/stderr" | grep -E '^(not )?ok ' || {
+        cat "$tmp/stderr"
+        not_ok "GeoTIFFs as GDAL reads them"
+    }
+else
+    skip "GeoTIFFs as GDAL reads them: rasterio is not installed"
 fi

@@ -2,7 +2,8 @@
  *
  * GeoTIFF that nobody should write ends in a sentence: tags of the seeds in
  * tests/fuzz/corpus/geotiff are changed, files are cut at every byte and flipped. What GDAL writes
- * is read by tests/golden/radar_geotiff.c.
+ * is read by tests/golden/radar_geotiff.c. What we write is read back here by ourselves, and by
+ * GDAL in tests/golden/geotiff_readback.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <math.h>
@@ -276,6 +278,105 @@ static void any_allocation_may_fail(void **state)
     assert_int_equal(status, GEN_OK);
 }
 
+/* ---- written --------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/gen-geotiff-XXXXXX";
+
+/* One frame of 3 x 4 cells of 1 km. */
+static gen_radar_sequence one_frame(char *proj4)
+{
+    static float rain[12];
+    static int64_t time[1] = { 1475073900 };
+    static double y[3] = { 2000, 1000, 0 }, x[4] = { 0, 1000, 2000, 3000 };
+    static char source[] = "test";
+    for (int i = 0; i < 12; i++)
+        rain[i] = i == 5 ? NAN : 0.25f * (float)i;
+    return (gen_radar_sequence){ .frames = 1,
+                                 .time = time,
+                                 .rain = rain,
+                                 .source = source,
+                                 .grid = { 3, 4, y, x, proj4, NULL, false, NULL } };
+}
+
+static gen_status write_frame(const gen_radar_sequence *s, const char *name, double precision)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return gen_radar_write_geotiff(s, 0, path, precision, "made by a test", true);
+}
+
+static void frames_survive_a_file(void **state)
+{
+    (void)state;
+    char proj4[] = "+proj=stere +lat_0=90 +lat_ts=60 +lon_0=25 +R=6371288 +units=m +no_defs";
+    static const double precisions[] = { 0, 0.25, 1e-6 }; /* the last has no 16 bits for 2.75 */
+    for (int i = 0; i < GEN_LEN(precisions); i++) {
+        char path[128];
+        gen_radar_contents *c = NULL;
+        gen_radar_sequence s = one_frame(proj4);
+        assert_int_equal(write_frame(&s, "a.tif", precisions[i]), GEN_OK);
+        snprintf(path, sizeof path, "%s/a.tif", folder);
+        assert_int_equal(gen_radar_inspect(&c, path, NULL), GEN_OK);
+        assert_int_equal(c->quantity, GEN_RADAR_RATE);
+        assert_int_equal(c->time[0], s.time[0]);
+        for (int k = 0; k < 12; k++)
+            assert_true(k == 5 ? isnan(c->values[k]) : c->values[k] == s.rain[k]);
+        for (int k = 0; k < 4; k++)
+            assert_true(c->grid.x[k] == s.grid.x[k] && (k == 3 || c->grid.y[k] == s.grid.y[k]));
+        gen_radar_contents_free(&c);
+    }
+}
+
+static void frames_that_no_geotiff_holds(void **state)
+{
+    (void)state;
+    char rotated[] = "+proj=ob_tran +o_proj=longlat +o_lat_p=39.25 +o_lon_p=0 +lon_0=18 +R=6371000";
+    char plain[] = "+proj=utm +zone=35 +ellps=GRS80 +units=m +no_defs";
+    gen_radar_sequence s = one_frame(rotated);
+    assert_int_equal(write_frame(&s, "b.tif", 0), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "b.tif': GeoTIFF has no keys for the projection"));
+    double uneven[4] = { 0, 1000, 2500, 3000 };
+    s = one_frame(plain);
+    s.grid.x = uneven;
+    assert_int_equal(write_frame(&s, "b.tif", 0), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "x[2] is 2500: GeoTIFF wants cells equally far"));
+    assert_int_equal(gen_radar_write_geotiff(&s, 1, "/tmp/x.tif", 0, NULL, true), GEN_EINVAL);
+}
+
+static void any_allocation_of_the_writer_may_fail(void **state)
+{
+    (void)state;
+    char proj4[] = "+proj=utm +zone=35 +ellps=GRS80 +units=m +no_defs";
+    gen_radar_sequence s = one_frame(proj4);
+    gen_status status = GEN_ENOMEM;
+    uint64_t held = gen_alloc_bytes();
+    for (uint64_t n = 1; status == GEN_ENOMEM; n++) {
+        assert_true(n < 1000);
+        gen_alloc_fail_at(n);
+        status = write_frame(&s, "c.tif", 0.01);
+        gen_alloc_fail_at(0);
+        assert_int_equal(gen_alloc_bytes(), held);
+    }
+    assert_int_equal(status, GEN_OK);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char path[128];
+    for (const char *name = "ac"; *name; name++) {
+        snprintf(path, sizeof path, "%s/%c.tif", folder, *name);
+        unlink(path);
+    }
+    return rmdir(folder); /* fails when something else was left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +388,9 @@ int main(void)
         cmocka_unit_test(unknown_systems_are_named),
         cmocka_unit_test(damaged_files_end_in_a_sentence),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(frames_survive_a_file),
+        cmocka_unit_test(frames_that_no_geotiff_holds),
+        cmocka_unit_test(any_allocation_of_the_writer_may_fail),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -26,6 +26,7 @@
 #define MAX_BLOCK                                                                                  \
     ((uint64_t)1 << 28) /* bytes of a strip or tile, and of anything libtiff wants                 \
                          */
+#define LEAST_CELL 1e-6 /* so that cells next to each other have different places */
 #define MAX_TEXT 65536
 
 typedef struct geotiff_state {
@@ -254,8 +255,8 @@ static gen_status read_affine(const gen_radar_file *f, double x[2], double y[2],
         x[0] = y[0] = 0;
         x[1] = y[1] = 1;
     }
-    if (!(x[1] > 0) || !(fabs(y[1]) > 0) || !(fabs(x[0]) < 1e9) || !(fabs(y[0]) < 1e9) ||
-        !(x[1] < 1e6) || !(fabs(y[1]) < 1e6))
+    bool near = fabs(x[0]) < 1e9 && fabs(y[0]) < 1e9;
+    if (!near || !(x[1] > LEAST_CELL && x[1] < 1e6 && fabs(y[1]) > LEAST_CELL && fabs(y[1]) < 1e6))
         return gen_fail(GEN_EDATA, "'%s': pixels of %g x %g begin at %g, %g: that is no grid",
                         f->path, x[1], y[1], x[0], y[0]);
     return GEN_OK;

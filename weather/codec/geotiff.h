@@ -37,5 +37,7 @@ gen_status gen_geotiff_time(const gen_radar_file *f, const char *text, int64_t *
 /* Projection of the geo keys into f->grid, where they tell one. points: the grid's origin is the
  * centre of a pixel; unit: metres of a unit of x and y. EDATA: a system that nobody knows. */
 gen_status gen_geotiff_read_keys(gen_radar_file *f, TIFF *tif, bool *points, double *unit);
+/* Geo keys of a grid; none where it has no projection. EDATA: one that GeoTIFF has no keys for. */
+gen_status gen_geotiff_write_keys(TIFF *tif, const gen_radar_grid *grid);
 
 #endif
