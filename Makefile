@@ -82,6 +82,7 @@ PUBLIC_HEADERS := \
     libgen/tensor.h \
     metrics/metrics.h \
     weather/plot.h \
+    weather/products.h \
     weather/verify.h \
     weather/weather.h \
 
@@ -235,6 +236,7 @@ WEATHER := \
     weather/codec/radolan.c \
     weather/codec/raster.c \
     weather/codec/rate.c \
+    weather/codec/products_file.c \
     weather/codec/sequence_file.c \
     weather/codec/unpack.c \
     weather/crop.c \
@@ -251,6 +253,8 @@ WEATHER := \
     weather/plot_axes.c \
     weather/plot_field.c \
     weather/plot_page.c \
+    weather/products.c \
+    weather/products_point.c \
     weather/projection.c \
     weather/series.c \
     weather/simulate.c \
@@ -277,9 +281,11 @@ CLI_WEATHER := \
     cli/nowcast_pictures.c \
     cli/plot.c \
     cli/plot_maps.c \
+    cli/products.c \
     cli/radar.c \
     cli/radar_convert.c \
     cli/radar_info.c \
+    cli/radar_products.c \
     cli/weather_files.c \
 
 CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
@@ -292,6 +298,7 @@ TESTS := \
     tests/golden/forecast.c \
     tests/golden/forecast_read.c \
     tests/golden/layers.c \
+    tests/golden/products.c \
     tests/golden/projection.c \
     tests/golden/radar_georef.c \
     tests/golden/radar_geotiff.c \
@@ -506,7 +513,7 @@ run-demo: all
 
 # ---- tests -------------------------------------------------------------------------------------------
 # Without the weather room or FFmpeg their tests are left out.
-ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"(weather|media)/|<libgen/(weather|plot)' $(TESTS)))
+ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"(weather|media)/|<libgen/(weather|plot|products)' $(TESTS)))
 ROOM_TESTS += $(if $(HAVE_FFMPEG),,$(shell grep -lE '<libav' $(TESTS)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(ROOM_TESTS),$(TESTS)))
 FUZZ_NAMES := $(notdir $(FUZZ:.c=))

@@ -99,5 +99,6 @@ extern const gen_command gen_commands_plot[];
 extern const gen_command gen_commands_radar[];
 extern const gen_command gen_commands_radar_convert[];
 extern const gen_command gen_commands_radar_info[];
+extern const gen_command gen_commands_radar_products[];
 
 #endif

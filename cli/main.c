@@ -24,6 +24,7 @@ static const gen_command *const tables[] = {
     gen_commands_metrics,
     gen_commands_radar_info,
     gen_commands_radar_convert,
+    gen_commands_radar_products,
     gen_commands_plot,
     gen_commands_radar,
 #endif

@@ -33,6 +33,9 @@ static const gen_option options[] = {
       .help = "also write a film, GIF or MP4, of the newest frames and the first member" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
       .help = "packed: 16 bit in steps of 1/128 mm/h up to 511 mm/h; float: 32 bit" },
+    PRODUCT_OPTIONS(offsetof(nowcast_settings, products)),
+    { GEN_OPT_CHOICE, "members-out", AT(products.without_members), .choices = "yes|no",
+      .help = "no: products without the members" },
     { GEN_OPT_FLAG, "latest", AT(latest),
       .help = "for a feed that is being written: forecast once from the newest frames that follow "
               "one another, leave out files that are damaged or still growing, and do nothing when "
@@ -141,6 +144,7 @@ gen_status open_forecast(forecast *f)
                                .members = f->nowcast.members,
                                .floats = f->o->encoding == 1,
                                .force = f->run->common.force,
+                               .without_members = f->o->products.without_members,
                                .source = f->source,
                                .history = f->history };
     return gen_forecast_create(&f->file, f->run->common.output, &info);
@@ -150,9 +154,37 @@ gen_status take_member(void *cookie, int64_t member, const float *rain)
 {
     forecast *f = cookie;
     GEN_TRY(gen_forecast_write(f->file, member, rain));
+    for (int64_t t = 0; t < f->nowcast.lead_steps && f->products.n_points; t++)
+        products_keep(&f->products, f->s->grid.width, member, t, rain + t * f->cells);
     if (f->first)
         keep_for_pictures(f, member, rain);
     return f->film ? film_member(f, member, rain) : GEN_OK;
+}
+
+/* ---- products ---------------------------------------------------------------------------- */
+
+/* Options and points against the forecast that is going to be. */
+static gen_status prepare_products(forecast *f)
+{
+    int64_t n = f->nowcast.lead_steps, *time = NULL;
+    const gen_products_shape shape = { .members = f->nowcast.members,
+                                       .lead_steps = n,
+                                       .height = f->s->grid.height,
+                                       .width = f->s->grid.width,
+                                       .step = f->s->step };
+    GEN_TRY(GEN_ALLOC(&time, n, "lead times"));
+    for (int64_t i = 0; i < n; i++)
+        time[i] = f->reference + (i + 1) * f->s->step;
+    gen_status status = products_prepare(&f->products, &shape, &f->s->grid, f->reference, time);
+    gen_free(time);
+    return status;
+}
+
+static gen_status add_products(forecast *f)
+{
+    const gen_products_info info = { 0 };
+    products_shorten(&f->products, f->nowcast.members);
+    return f->products.any ? gen_products_add(f->file, &f->products.o, &info) : GEN_OK;
 }
 
 /* ---- the verb ---------------------------------------------------------------------------- */
@@ -164,7 +196,7 @@ static gen_status report(const forecast *f)
     const gen_nowcast_options *n = &f->nowcast;
     gen_time_text(f->reference, from);
     if (!f->run->common.json) {
-        if (!f->run->common.quiet)
+        if (!f->run->common.quiet && !products_on_stdout(&f->products))
             printf("%s: %lld member%s of %lld steps, %g min from %s, %s\n", f->run->common.output,
                    (long long)n->members, n->members > 1 ? "s" : "", (long long)n->lead_steps,
                    (double)(n->lead_steps * f->s->step) / 60, from, method_names[n->method]);
@@ -182,6 +214,7 @@ static gen_status report(const forecast *f)
     gen_json_put_int(&w, "height", f->s->grid.height);
     gen_json_put_int(&w, "width", f->s->grid.width);
     gen_json_put_int(&w, "pictures", f->pictures);
+    GEN_TRY(products_series_json(&f->products, &w));
     gen_json_close(&w, '}');
     GEN_TRY(gen_json_finish(&w, &text));
     printf("%s\n", text);
@@ -200,6 +233,7 @@ static void forecast_free(forecast *f)
     gen_free(f->history);
     gen_free(f->source);
     free_pictures(f);
+    products_free(&f->products);
 }
 
 static gen_status check_call(const gen_run *r, const nowcast_settings *o)
@@ -226,19 +260,26 @@ static gen_status run_nowcast(gen_run *r)
     forecast f = { .run = r, .o = r->settings };
     GEN_TRY(check_call(r, f.o));
     leave_hdf5_at_exit();
+    GEN_GOTO(products_parse(&f.products, r, &f.o->products));
+    if (f.o->products.without_members && !f.products.any)
+        GEN_GOTO(gen_fail(GEN_EINVAL, "--members-out no: what then? give --exceed, --mean, "
+                                      "--matched-mean or --percentiles"));
     if (f.o->latest)
         GEN_GOTO(live_start(&f));
     GEN_GOTO(read_frames(&f, &nothing_new));
     if (nothing_new)
         goto done;
     GEN_GOTO(prepare(&f));
+    GEN_GOTO(prepare_products(&f));
     GEN_GOTO(open_forecast(&f));
     if (f.o->film)
         GEN_GOTO(open_film(&f));
     if (f.o->plot)
         GEN_GOTO(prepare_pictures(&f));
     GEN_GOTO(f.live ? live_nowcast(&f) : gen_nowcast(f.s, &f.nowcast, take_member, &f));
+    GEN_GOTO(add_products(&f));
     GEN_GOTO(gen_forecast_commit(f.file));
+    GEN_GOTO(products_put_series(&f.products));
     if (f.o->plot)
         GEN_GOTO(draw_pictures(&f));
     if (f.film)

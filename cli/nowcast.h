@@ -9,6 +9,7 @@
 #include <libgen/model.h>
 #include <libgen/plot.h>
 
+#include "cli/products.h"
 #include "cli/weather_files.h"
 
 #define NOWCAST_COLUMNS 6 /* lead times in the overview */
@@ -18,6 +19,7 @@ typedef struct nowcast_settings {
     const char *max_age, *deadline, *lock, *status, *now; /* of nowcast_live.c */
     int64_t latest;
     int64_t lead, method, encoding;
+    product_settings products;
 } nowcast_settings;
 
 extern const char *const method_names[]; /* by gen_nowcast_method */
@@ -31,6 +33,7 @@ typedef struct forecast {
     gen_model *model; /* of method dgmr, else NULL */
     gen_nowcast_options nowcast;
     gen_forecast *file;
+    product_call products;
     char *history, *source;
     int64_t cells, reference;
     int64_t column[NOWCAST_COLUMNS]; /* lead steps in the overview, from 0 */

@@ -24,7 +24,7 @@ check_layers() {
         split("graph params", c, " "); for (i in c) public[c[i]] = "graph"
         public["ops"] = "ops"; public["plan"] = "plan"; public["nn"] = "nn"
         public["model"] = "model"; public["train"] = "train"; public["metrics"] = "metrics"
-        public["weather"] = public["plot"] = public["verify"] = "weather"; public["video"] = "video"; public["audio"] = "audio"
+        public["weather"] = public["plot"] = public["products"] = public["verify"] = "weather"; public["video"] = "video"; public["audio"] = "audio"
     }
     function folder(path,   p, m) {
         m = split(path, p, "/")

@@ -246,6 +246,7 @@ typedef struct gen_forecast_info {
     int deflate; /* 0 = level 1, which costs little; -1 = none; 1..9 */
     bool force;
     bool latitudes; /* lat(y,x) and lon(y,x) beside the projection, for programs without one */
+    bool without_members; /* the file holds products only, of gen_products_add */
     const char *title, *source, *history; /* global attributes; NULL = none */
 } gen_forecast_info;
 

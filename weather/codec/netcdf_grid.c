@@ -352,6 +352,9 @@ gen_status gen_netcdf_read_grid(gen_radar_file *f)
     }
     if (!g->proj4)
         GEN_TRY(gen_netcdf_read_text(f, NC_GLOBAL, "proj4", &g->proj4));
+    char word[GEN_NETCDF_WORD]; /* of pysteps */
+    if (!g->proj4 && strstr(gen_netcdf_read_word(f, NC_GLOBAL, "projection", word), "+proj="))
+        GEN_TRY(gen_netcdf_read_text(f, NC_GLOBAL, "projection", &g->proj4));
     GEN_TRY(check_grid(f));
     return g->proj4 || !g->mapping_name ? GEN_OK : make_string(f);
 }

@@ -136,6 +136,106 @@ void gen_netcdf_put(gen_netcdf_writer *w, int variable, size_t i, double v)
         gen_netcdf_failed(w, nc_put_var1_double(w->nc, variable, &i, &v), "coordinates");
 }
 
+/* ---- rain -------------------------------------------------------------------------------- */
+
+#define PACKED_STEP (1.0f / 128) /* mm/h or mm */
+#define PACKED_OFFSET (32767.0f / 128)
+#define PACKED_MISSING (-32768)
+#define PACKED_MAX ((float)GEN_NETCDF_MOST_RAIN)
+
+void gen_netcdf_define_rain(gen_netcdf_writer *w, const char *name, int rank, const int *dims,
+                            int64_t rows, int64_t width, int level, const char *units,
+                            gen_netcdf_rain *out)
+{
+    const short missing = PACKED_MISSING;
+    const float no_number = NAN, scale = PACKED_STEP, offset = PACKED_OFFSET;
+    const nc_type type = out->floats ? NC_FLOAT : NC_SHORT;
+    out->rank = rank;
+    out->width = width;
+    out->id = gen_netcdf_variable(w, name, type, rank, dims);
+    gen_netcdf_chunk(w, out->id, rank, rows, width, level);
+    if (w->code != NC_NOERR)
+        return;
+    const void *fill = out->floats ? (const void *)&no_number : &missing;
+    gen_netcdf_failed(w, nc_put_att(w->nc, out->id, "_FillValue", type, 1, fill), "_FillValue");
+    if (!out->floats) {
+        gen_netcdf_failed(w, nc_put_att_float(w->nc, out->id, "scale_factor", NC_FLOAT, 1, &scale),
+                          "scale");
+        gen_netcdf_failed(w, nc_put_att_float(w->nc, out->id, "add_offset", NC_FLOAT, 1, &offset),
+                          "offset");
+    }
+    gen_netcdf_text(w, out->id, "units", units);
+}
+
+/* Packs; counts what does not fit. */
+static void pack(gen_netcdf_rain *v, const float *rain, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float x = rain[i];
+        if (isnan(x)) {
+            v->packed[i] = PACKED_MISSING;
+            continue;
+        }
+        v->clipped += x > PACKED_MAX;
+        x = x < 0 ? 0 : x > PACKED_MAX ? PACKED_MAX : x;
+        v->packed[i] = (int16_t)((int)(x * 128 + 0.5f) - 32767);
+    }
+}
+
+/* count of `rows` rows; room for them as they are packed. */
+static gen_status rain_place(gen_netcdf_rain *v, int64_t rows, size_t count[NC_MAX_VAR_DIMS])
+{
+    for (int i = 0; i < v->rank - 2; i++)
+        count[i] = 1;
+    count[v->rank - 2] = (size_t)rows;
+    count[v->rank - 1] = (size_t)v->width;
+    uint64_t need = (uint64_t)(rows * v->width);
+    if (v->floats || need <= v->room)
+        return GEN_OK;
+    gen_netcdf_rain_free(v);
+    GEN_TRY(gen_alloc_raw((void **)&v->packed, need, sizeof *v->packed, "rain as it is packed"));
+    v->room = need;
+    return GEN_OK;
+}
+
+gen_status gen_netcdf_put_rain(gen_netcdf_writer *w, gen_netcdf_rain *v, const size_t *start,
+                               int64_t rows, const float *rain)
+{
+    size_t count[NC_MAX_VAR_DIMS];
+    GEN_TRY(rain_place(v, rows, count));
+    if (!v->floats)
+        pack(v, rain, rows * v->width);
+    if (w->code == NC_NOERR)
+        gen_netcdf_failed(w,
+                          v->floats ? nc_put_vara_float(w->nc, v->id, start, count, rain)
+                                    : nc_put_vara_short(w->nc, v->id, start, count, v->packed),
+                          "rain");
+    return gen_netcdf_writer_status(w);
+}
+
+gen_status gen_netcdf_get_rain(gen_netcdf_writer *w, gen_netcdf_rain *v, const size_t *start,
+                               int64_t rows, float *rain)
+{
+    size_t count[NC_MAX_VAR_DIMS];
+    GEN_TRY(gen_netcdf_writer_status(w));
+    GEN_TRY(rain_place(v, rows, count));
+    int code = v->floats ? nc_get_vara_float(w->nc, v->id, start, count, rain)
+                         : nc_get_vara_short(w->nc, v->id, start, count, v->packed);
+    if (code != NC_NOERR)
+        return gen_fail(GEN_EIO, "%s: cannot read members back: %s", w->output.path,
+                        nc_strerror(code));
+    for (int64_t i = 0; i < rows * v->width && !v->floats; i++)
+        rain[i] = v->packed[i] == PACKED_MISSING ? NAN : (float)(v->packed[i] + 32767) / 128;
+    return GEN_OK;
+}
+
+void gen_netcdf_rain_free(gen_netcdf_rain *v)
+{
+    gen_free(v->packed);
+    v->packed = NULL;
+    v->room = 0;
+}
+
 /* ---- the grid mapping -------------------------------------------------------------------- */
 
 static gen_status put_attribute(gen_netcdf_writer *w, int crs, const gen_json *v)
@@ -370,25 +470,28 @@ gen_status gen_netcdf_put_grid(gen_netcdf_writer *w, const gen_netcdf_grid *g)
 
 /* ---- times ------------------------------------------------------------------------------- */
 
-int gen_netcdf_define_time(gen_netcdf_writer *w, int64_t n, int *dimension, int *bounds)
+int gen_netcdf_define_time(gen_netcdf_writer *w, const char *name, int64_t n, int *dimension,
+                           int *bounds)
 {
-    *dimension = gen_netcdf_dimension(w, "time", n);
-    int id = gen_netcdf_variable(w, "time", NC_DOUBLE, 1, dimension);
+    char text[NC_MAX_NAME + 1];
+    *dimension = gen_netcdf_dimension(w, name, n);
+    int id = gen_netcdf_variable(w, name, NC_DOUBLE, 1, dimension);
     gen_netcdf_texts(w, id,
                      (const char *const[]){ "standard_name", "time", "long_name", "valid time",
                                             "units", GEN_NETCDF_SECONDS, "calendar", "standard",
                                             "axis", "T", NULL });
     if (bounds) {
         const int dims[2] = { *dimension, gen_netcdf_dimension(w, "bnds", 2) };
-        *bounds = gen_netcdf_variable(w, "time_bnds", NC_DOUBLE, 2, dims);
-        gen_netcdf_text(w, id, "bounds", "time_bnds");
+        snprintf(text, sizeof text, "%s_bnds", name);
+        *bounds = gen_netcdf_variable(w, text, NC_DOUBLE, 2, dims);
+        gen_netcdf_text(w, id, "bounds", text);
     }
     return id;
 }
 
 void gen_netcdf_define_leads(gen_netcdf_writer *w, int64_t n, gen_netcdf_leads *out)
 {
-    out->time = gen_netcdf_define_time(w, n, &out->dimension, NULL);
+    out->time = gen_netcdf_define_time(w, "time", n, &out->dimension, NULL);
     out->period = gen_netcdf_variable(w, "forecast_period", NC_DOUBLE, 1, &out->dimension);
     gen_netcdf_texts(w, out->period,
                      (const char *const[]){ "standard_name", "forecast_period", "long_name",

@@ -50,6 +50,34 @@ void gen_netcdf_end_definitions(gen_netcdf_writer *w);
 /* Value i of a vector. */
 void gen_netcdf_put(gen_netcdf_writer *w, int variable, size_t i, double v);
 
+/* ---- rain -------------------------------------------------------------------------------- */
+
+#define GEN_NETCDF_MOST_RAIN (65534.0 / 128) /* that can be packed */
+
+/* Rain in mm/h or mm, (...,y,x): float32, or int16 in steps of 1/128 up to 511.98 because CF 1.8
+ * knows no unsigned types: v = n / 128 + 32767/128. Scale and offset are exact in float32, so that
+ * dry cells unpack to exactly 0; -32768 is missing. */
+typedef struct gen_netcdf_rain {
+    int id, rank;
+    bool floats;
+    int64_t width;
+    int64_t clipped; /* values that were too large */
+    int16_t *packed; /* [room] */
+    uint64_t room;
+} gen_netcdf_rain;
+
+/* _FillValue, units, packing; a chunk is `rows` rows, deflated at `level`. */
+void gen_netcdf_define_rain(gen_netcdf_writer *w, const char *name, int rank, const int *dims,
+                            int64_t rows, int64_t width, int level, const char *units,
+                            gen_netcdf_rain *out);
+/* rain [rows,width], NaN = missing, at the place that `start` names. */
+gen_status gen_netcdf_put_rain(gen_netcdf_writer *w, gen_netcdf_rain *v, const size_t *start,
+                               int64_t rows, const float *rain);
+/* The same back again. */
+gen_status gen_netcdf_get_rain(gen_netcdf_writer *w, gen_netcdf_rain *v, const size_t *start,
+                               int64_t rows, float *rain);
+void gen_netcdf_rain_free(gen_netcdf_rain *v);
+
 /* ---- the grid ---------------------------------------------------------------------------- */
 
 typedef struct gen_netcdf_grid {
@@ -75,8 +103,10 @@ gen_status gen_netcdf_put_grid(gen_netcdf_writer *w, const gen_netcdf_grid *g);
 
 #define GEN_NETCDF_SECONDS "seconds since 1970-01-01 00:00:00"
 
-/* Dimension and variable time(time). `bounds`: also time_bnds(time,bnds), whose id is *bounds. */
-int gen_netcdf_define_time(gen_netcdf_writer *w, int64_t n, int *dimension, int *bounds);
+/* Dimension and variable of valid times. `bounds`: also NAME_bnds(NAME,bnds), whose id is *bounds.
+ */
+int gen_netcdf_define_time(gen_netcdf_writer *w, const char *name, int64_t n, int *dimension,
+                           int *bounds);
 
 /* Lead times of a forecast: time, forecast_period(time), forecast_reference_time. */
 typedef struct gen_netcdf_leads {

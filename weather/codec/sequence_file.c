@@ -18,7 +18,7 @@ static gen_status define(gen_netcdf_writer *w, const gen_radar_sequence *s, doub
     gen_netcdf_grid grid;
     int time_dim;
     const int missing = MISSING;
-    int time = gen_netcdf_define_time(w, s->frames, &time_dim, NULL);
+    int time = gen_netcdf_define_time(w, "time", s->frames, &time_dim, NULL);
     GEN_TRY(gen_netcdf_define_grid(w, &s->grid, false, &grid));
     const int dims[3] = { time_dim, grid.dims[0], grid.dims[1] };
     *rain = gen_netcdf_variable(w, "rain_rate", NC_INT, 3, dims);
