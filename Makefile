@@ -449,6 +449,9 @@ $(B)/obj/%.o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
+# A loop over every cell that is read.
+$(B)/obj/weather/codec/rate.o: CFLAGS_ALL += -O3 -fno-trapping-math
+
 define ISA_RULE
 $(B)/obj/%.$(1).o: %.c $(B)/flags | ready $(STAGED)
 	@mkdir -p $$(@D)

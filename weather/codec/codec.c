@@ -13,17 +13,9 @@
 
 /* In this order: netCDF last of those in HDF5, since it takes any. */
 static const gen_radar_format *const formats[] = {
-    &gen_radar_odim,
-    &gen_radar_knmi,
-    &gen_radar_pgm,
-    &gen_radar_radolan,
-    &gen_radar_nimrod,
-    &gen_radar_gif,
-    &gen_radar_png,
-    &gen_radar_npz,
-    &gen_radar_netcdf,
-    &gen_radar_grib,
-    &gen_radar_geotiff,
+    &gen_radar_odim,   &gen_radar_knmi, &gen_radar_pgm,     &gen_radar_radolan,
+    &gen_radar_nimrod, &gen_radar_gif,  &gen_radar_png,     &gen_radar_npz,
+    &gen_radar_netcdf, &gen_radar_grib, &gen_radar_geotiff,
 };
 
 #define MAX_UNPACKED ((uint64_t)1 << 30) /* bytes of a file in memory, unless the caller says */
@@ -179,7 +171,7 @@ gen_status gen_radar_file_read(gen_radar_file *f, int64_t frame, float *values)
 
 gen_status gen_radar_file_read_rain(gen_radar_file *f, int64_t frame, float *rain)
 {
-    GEN_TRY(gen_radar_file_read(f, frame, rain));
+    GEN_TRY(f->format->read(f, frame, rain));
     gen_radar_rate_convert(f, rain, f->grid.height * f->grid.width);
     return GEN_OK;
 }

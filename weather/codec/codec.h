@@ -100,7 +100,7 @@ void gen_radar_file_close(gen_radar_file **f);
 /* rate.c: decides how native values become mm/h, from the file and the options that overrule it.
  * EDATA: no rain; no interval of a depth. */
 gen_status gen_radar_rate_prepare(gen_radar_file *f);
-/* Native values to mm/h in place. */
+/* Native values to mm/h in place; rates and depths below 0 become missing. */
 void gen_radar_rate_convert(const gen_radar_file *f, float *values, int64_t n);
 
 /* unpack.c: a whole file into memory, gunzipped where it is gzip. EDATA: beyond `limit` bytes. */

@@ -47,6 +47,12 @@ gen_status gen_radar_rate_prepare(gen_radar_file *f)
     return GEN_OK;
 }
 
+static float bounded(float rain, float threshold)
+{
+    rain = rain < threshold ? 0 : rain;
+    return rain <= MOST_RAIN ? rain : NAN;
+}
+
 /* R = (10^(dBZ/10) / a)^(1/b). Radar files hold few different values, so each power is computed
  * about once and then found again. */
 static void convert_dbz(const gen_radar_file *f, float *values, int64_t n)
@@ -65,25 +71,30 @@ static void convert_dbz(const gen_radar_file *f, float *values, int64_t n)
         uint32_t at = bits * 2654435761u >> 22;
         if (seen[at].dbz != values[i]) {
             seen[at].dbz = values[i];
-            seen[at].rain = (float)pow(pow(10, (double)values[i] / 10) / f->zr_a, 1 / f->zr_b);
+            seen[at].rain =
+                bounded((float)pow(pow(10, (double)values[i] / 10) / f->zr_a, 1 / f->zr_b),
+                        (float)f->options->threshold);
         }
         values[i] = seen[at].rain;
     }
 }
 
+/* Without branches: vectors are made of it. */
+static float amount(float v, double factor, float threshold)
+{
+    v = v == GEN_UNDETECTED ? 0 : v;
+    float rain = (float)((double)v * factor);
+    return bounded(v < 0 ? NAN : rain, threshold);
+}
+
 void gen_radar_rate_convert(const gen_radar_file *f, float *values, int64_t n)
 {
-    double factor = f->factor;
+    double factor = f->quantity == GEN_RADAR_DEPTH ? f->factor * (3600 / f->interval) : f->factor;
     float threshold = (float)f->options->threshold;
     if (f->quantity == GEN_RADAR_DBZ) {
         convert_dbz(f, values, n);
-        factor = 1;
+        return;
     }
-    if (f->quantity == GEN_RADAR_DEPTH)
-        factor *= 3600 / f->interval;
-    for (int64_t i = 0; i < n; i++) {
-        float v = values[i] == GEN_UNDETECTED ? 0 : (float)((double)values[i] * factor);
-        v = v < threshold ? 0 : v;
-        values[i] = v <= MOST_RAIN ? v : NAN;
-    }
+    for (int64_t i = 0; i < n; i++)
+        values[i] = amount(values[i], factor, threshold);
 }
