@@ -111,6 +111,30 @@ static void swiss_gif_is_read(void **state)
     }
 }
 
+/* Enough pixels that codes grow to 12 bits and begin anew, with runs and without. */
+static void long_gif_is_unpacked(void **state)
+{
+    (void)state;
+    enum { W = 64, H = 900 };
+    static unsigned char cells[W * H];
+    static float found[W * H];
+    uint32_t draw = 7;
+    for (int i = 0; i < W * H; i++) {
+        draw = draw * 1664525u + 1013904223u;
+        cells[i] = i < W * H / 3 ? (unsigned char)(draw >> 24) : i % 5000 < 2500 ? 7 : draw >> 30;
+    }
+    for (int interlaced = 0; interlaced < 2; interlaced++) {
+        bytes b = gif(SWISS, cells, W, H, interlaced);
+        assert_int_equal(try_bytes(&gen_radar_gif, "f", &b, NULL, 0, found), GEN_OK);
+        for (int i = 0; i < W * H; i++) {
+            double mm = pow(pow(10, (cells[i] - 71.5) / 20) / 316, 1 / 1.5);
+            float wanted = cells[i] == 255 ? NAN : cells[i] < 2 || cells[i] > 250 ? 0 : (float)mm;
+            check_values(found + i, &wanted, 1);
+        }
+        free(b.p);
+    }
+}
+
 static void gif_that_is_wrong_is_told(void **state)
 {
     (void)state;
@@ -472,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(swiss_gif_is_read),
+        cmocka_unit_test(long_gif_is_unpacked),
         cmocka_unit_test(gif_that_is_wrong_is_told),
         cmocka_unit_test(tables_say_what_entries_and_colours_are),
         cmocka_unit_test(tables_that_are_wrong_are_told),
