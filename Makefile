@@ -364,8 +364,10 @@ FUZZ_WEATHER := \
     tests/fuzz/geotiff.c \
     tests/fuzz/gif.c \
     tests/fuzz/grib.c \
+    tests/fuzz/knmi.c \
     tests/fuzz/nimrod.c \
     tests/fuzz/npz.c \
+    tests/fuzz/odim.c \
     tests/fuzz/pgm.c \
     tests/fuzz/picture.c \
     tests/fuzz/radolan.c \

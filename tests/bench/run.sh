@@ -22,4 +22,7 @@ if [ -x "$PEERS/venv/bin/python" ]; then
         "$python" "$here/ensemble.py" "$B"
     fi
 fi
+if [ -x "$PEERS/venv/bin/python" ] && [ -d "${GEN_SHARED:-../shared}/data/radar/native" ]; then
+    echo; "$python" "$here/readers.py" "$B"
+fi
 "$python" "$here/convolutions.py" "$B"

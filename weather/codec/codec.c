@@ -193,6 +193,26 @@ void gen_radar_file_close(gen_radar_file **file)
     gen_free(f);
 }
 
+static bool rises(const double *v, int64_t n, double sign)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(v[i]) || (i > 0 && !(sign * (v[i] - v[i - 1]) > 0)))
+            return false;
+    return true;
+}
+
+gen_status gen_radar_check_axes(const gen_radar_file *f)
+{
+    const gen_radar_grid *g = &f->grid;
+    if (rises(g->x, g->width, 1) && rises(g->y, g->height, -1))
+        return GEN_OK;
+    return gen_fail(GEN_EDATA,
+                    "'%s': its %lld x %lld cells would lie from %g, %g to %g, %g: they have no "
+                    "size",
+                    f->path, (long long)g->height, (long long)g->width, g->x[0], g->y[0],
+                    g->x[g->width - 1], g->y[g->height - 1]);
+}
+
 void gen_radar_grid_clear(gen_radar_grid *g)
 {
     gen_free(g->y);

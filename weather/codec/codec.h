@@ -117,6 +117,9 @@ extern const gen_radar_format gen_radar_isolated;
 /* The name of the format, also when a child reads it. */
 const char *gen_radar_file_format_name(const gen_radar_file *f);
 
+/* EDATA unless x is finite and rises and y is finite and falls: what a file says may overflow. */
+gen_status gen_radar_check_axes(const gen_radar_file *f);
+
 void gen_radar_grid_clear(gen_radar_grid *g);
 gen_status gen_radar_grid_copy(gen_radar_grid *to, const gen_radar_grid *from);
 /* As many cells, at the same places to a thousandth of a cell. */

@@ -198,7 +198,7 @@ gen_status gen_hdf5_text(const gen_hdf5 *h, const char *object, const char *name
     return status;
 }
 
-static gen_status read_numbers(const attribute *a, double *out, int *n)
+static gen_status read_numbers(const attribute *a, bool finite, double *out, int *n)
 {
     char what[120];
     if (a->kind != H5T_INTEGER && a->kind != H5T_FLOAT)
@@ -212,23 +212,29 @@ static gen_status read_numbers(const attribute *a, double *out, int *n)
     if (H5Aread(a->id, H5T_NATIVE_DOUBLE, out) < 0)
         return attribute_fail(a, "cannot be read");
     *n = (int)a->count;
-    for (int i = 0; i < *n; i++)
+    for (int i = 0; i < *n && finite; i++)
         if (!isfinite(out[i]))
             return attribute_fail(a, "is not finite");
     return GEN_OK;
 }
 
-gen_status gen_hdf5_numbers(const gen_hdf5 *h, const char *object, const char *name, double *out,
-                            int *n)
+static gen_status numbers(const gen_hdf5 *h, const char *object, const char *name, bool finite,
+                          double *out, int *n)
 {
     attribute a;
     gen_status status = attribute_open(&a, h, object, name);
     if (status == GEN_OK && a.id >= 0)
-        status = read_numbers(&a, out, n);
+        status = read_numbers(&a, finite, out, n);
     else
         *n = 0;
     attribute_close(&a);
     return status;
+}
+
+gen_status gen_hdf5_numbers(const gen_hdf5 *h, const char *object, const char *name, double *out,
+                            int *n)
+{
+    return numbers(h, object, name, true, out, n);
 }
 
 gen_status gen_hdf5_number(const gen_hdf5 *h, const char *object, const char *name, double preset,
@@ -237,4 +243,11 @@ gen_status gen_hdf5_number(const gen_hdf5 *h, const char *object, const char *na
     int n = 1;
     *out = preset;
     return gen_hdf5_numbers(h, object, name, out, &n);
+}
+
+gen_status gen_hdf5_code(const gen_hdf5 *h, const char *object, const char *name, double *out)
+{
+    int n = 1;
+    *out = NAN;
+    return numbers(h, object, name, false, out, &n);
 }

@@ -54,6 +54,10 @@ gen_status gen_hdf5_numbers(const gen_hdf5 *h, const char *object, const char *n
 gen_status gen_hdf5_number(const gen_hdf5 *h, const char *object, const char *name, double preset,
                            double *out);
 
+/* A packed value that has a meaning, such as missing; NAN when there is none, or where NaN is it.
+ */
+gen_status gen_hdf5_code(const gen_hdf5 *h, const char *object, const char *name, double *out);
+
 /* Sides of a dataset. EDATA: no such dataset, not two dimensions of numbers, sides beyond 65536,
  * more than the file can hold, chunks beyond 1 GB, data in other files. */
 gen_status gen_hdf5_shape(const gen_hdf5 *h, const char *object, int64_t *height, int64_t *width);

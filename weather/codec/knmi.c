@@ -68,8 +68,8 @@ static gen_status read_packing(knmi_state *k, bool reflectivity)
                         "'%s': attribute 'calibration_formulas' of '/%s' is '%.60s', expected as "
                         "'GEO=0.01*PV+0.0'",
                         h->path, object, formula);
-    GEN_TRY(gen_hdf5_number(h, object, "calibration_missing_data", NAN, &p->missing[0]));
-    GEN_TRY(gen_hdf5_number(h, object, "calibration_out_of_image", NAN, &p->missing[1]));
+    GEN_TRY(gen_hdf5_code(h, object, "calibration_missing_data", &p->missing[0]));
+    GEN_TRY(gen_hdf5_code(h, object, "calibration_out_of_image", &p->missing[1]));
     p->undetected = reflectivity ? 0 : NAN;
     return GEN_OK;
 }
@@ -245,6 +245,7 @@ static gen_status read_place(gen_radar_file *f)
     GEN_TRY(GEN_ALLOC(&g->y, g->height, "grid: y"));
     GEN_TRY(place_axis(f, "geo_column_offset", "geo_pixel_size_x", 1, g->width, g->x));
     GEN_TRY(place_axis(f, "geo_row_offset", "geo_pixel_size_y", -1, g->height, g->y));
+    GEN_TRY(gen_radar_check_axes(f));
     return check_corners(f);
 }
 

@@ -89,6 +89,14 @@ static gen_status number(const gen_hdf5 *h, const char *path, const char *group,
     return gen_hdf5_number(h, owner, name, preset, out);
 }
 
+/* A packed value with a meaning; NAN where no level has one. */
+static gen_status code(const gen_hdf5 *h, const char *path, const char *name, double *out)
+{
+    char owner[MAX_PATH + 8];
+    *out = NAN;
+    return find(h, path, "what", name, owner) ? gen_hdf5_code(h, owner, name, out) : GEN_OK;
+}
+
 static gen_status text(const gen_hdf5 *h, const char *path, const char *group, const char *name,
                        char out[GEN_HDF5_TEXT])
 {
@@ -117,9 +125,9 @@ static gen_status date_and_time(const gen_hdf5 *h, const char *path, const char 
             return GEN_OK;
     }
     return gen_fail(GEN_EDATA,
-                    "'%s': attributes '%s' and '%s' of '/%s' are '%.40s' and '%.40s', expected "
-                    "YYYYMMDD and HHmmss",
-                    h->path, date_name, time_name, path, date, time);
+                    "'%s': attributes '%s' and '%s' of '/%s%swhat' are '%.40s' and '%.40s', "
+                    "expected YYYYMMDD and HHmmss",
+                    h->path, date_name, time_name, path, path[0] ? "/" : "", date, time);
 }
 
 /* ---- what the file holds ----------------------------------------------------------------- */
@@ -244,8 +252,8 @@ static gen_status read_packing(const gen_hdf5 *h, field *d)
     if (p->gain == 0)
         return gen_fail(GEN_EDATA, "'%s': attribute 'gain' of '/%s' is 0", h->path, d->path);
     p->missing[1] = NAN;
-    GEN_TRY(number(h, d->path, "what", "nodata", NAN, &p->missing[0]));
-    return number(h, d->path, "what", "undetect", NAN, &p->undetected);
+    GEN_TRY(code(h, d->path, "nodata", &p->missing[0]));
+    return code(h, d->path, "undetect", &p->undetected);
 }
 
 /* The field before `at` that ends when it does; -1: none. */
@@ -404,7 +412,7 @@ static gen_status place_grid(gen_radar_file *f)
     place_axis(f, "x", left, right, scale[0], g->width, centres, g->x);
     place_axis(f, "y", low, high, scale[1], g->height, centres, g->y);
     turn(g->y, g->height);
-    return GEN_OK;
+    return gen_radar_check_axes(f);
 }
 
 static gen_status read_projection(gen_radar_file *f)
