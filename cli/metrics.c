@@ -264,6 +264,6 @@ const gen_command gen_commands_metrics[] = {
                   "gen metrics nowcast --obs radar/ forecasts/ --baselines --plot scores "
                   "-o scores.json\n"
                   "gen metrics nowcast --obs rain.nc forecast.nc --crop 64,64,128,128 "
-                  "--thresholds 0.5,5 --event at-least --json\n" },
+                  "--thresholds 0.5,5 --json\n" },
     { 0 },
 };
