@@ -204,6 +204,7 @@ WEATHER := \
     weather/advection.c \
     weather/cascade.c \
     weather/codec/codec.c \
+    weather/codec/confine.c \
     weather/codec/forecast_file.c \
     weather/codec/gif.c \
     weather/codec/geotiff.c \
@@ -315,6 +316,7 @@ TESTS := \
     tests/unit/file.c \
     tests/unit/film.c \
     tests/unit/import.c \
+    tests/unit/isolate.c \
     tests/unit/media.c \
     tests/unit/model.c \
     tests/unit/netcdf.c \

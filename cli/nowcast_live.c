@@ -250,7 +250,7 @@ static gen_status name_outputs(forecast *f)
     return refuse_input(&f->files, l->output);
 }
 
-/* Whether the output is a forecast from the same time: its first time is one step later. */
+/* Whether the output is a forecast from the same time. */
 static bool is_there(const forecast *f)
 {
     const gen_radar_read_options o = { .own_process = true };
@@ -258,7 +258,7 @@ static bool is_there(const forecast *f)
     if (access(f->live->output, F_OK) != 0 ||
         gen_radar_file_open(&old, f->live->output, &o) != GEN_OK)
         return false;
-    bool same = old->time[0] == f->reference + f->s->step;
+    bool same = old->reference == f->reference;
     gen_radar_file_close(&old);
     return same;
 }

@@ -17,8 +17,9 @@
 #include "weather/fill.h"
 
 #define MAX_BYTES ((uint64_t)8 << 30)
-#define KEPT_OPEN 16   /* files; a nowcast needs four */
-#define MORE_FRAMES 64 /* how far a lenient search goes back beyond the newest frames */
+#define KEPT_OPEN 16           /* files; a nowcast needs four */
+#define MOST_TIME 300000000000 /* s; of the years until 9999 */
+#define MORE_FRAMES 64         /* how far a lenient search goes back beyond the newest frames */
 
 typedef struct entry {
     int64_t time;
@@ -101,6 +102,9 @@ static gen_status settle_times(series *s, int index, gen_radar_file *f)
                             f->path);
         if (f->time[i] == GEN_TIME_UNKNOWN)
             f->time[i] = named;
+        if (f->time[i] < -MOST_TIME || f->time[i] > MOST_TIME)
+            return gen_fail(GEN_EDATA, "'%s': a time of %lld s is beyond the calendar", f->path,
+                            (long long)f->time[i]);
         agrees = agrees || f->time[i] == named;
     }
     if (!agrees && s->disagree++ == 0) {

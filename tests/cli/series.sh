@@ -50,6 +50,11 @@ mv "$tmp/deep/2026/01/01/0015.nc" "$tmp/deep/2026/01/01/0045.nc"
 expect 0 "says 2026-01-01T00:15:00Z, but its name 2026-01-01T00:45:00Z: the file's own time is taken" \
     "$gen" radar info --pattern '%Y/%m/%d/%H%M.nc' "$tmp/deep"
 
+expect 0 "" "$gen" radar info --json --fill-gap advect "$feed"
+cp "$tmp/stdout" "$tmp/trusted"
+expect 0 "" "$gen" radar info --json --fill-gap advect --untrusted "$feed"
+check "untrusted files say the same" cmp "$tmp/stdout" "$tmp/trusted"
+
 # Files that tell no time.
 for minute in 00 05; do
     { printf 'P5\n4 4\n255\n'; head -c 16 /dev/zero | tr '\0' "$minute"; } >"$tmp/grey/20260101_00$minute.pgm"

@@ -114,6 +114,8 @@ gen_status gen_radar_file_begin(gen_radar_file *f, const unsigned char *head, si
 /* The same in a child process, for which f->format then stands. */
 gen_status gen_radar_isolate(gen_radar_file *f, const unsigned char *head, size_t n);
 extern const gen_radar_format gen_radar_isolated;
+/* Takes from this process, for good, what reading a file needs no right to. */
+void gen_radar_confine(void);
 /* The name of the format, also when a child reads it. */
 const char *gen_radar_file_format_name(const gen_radar_file *f);
 

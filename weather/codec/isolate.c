@@ -7,18 +7,19 @@
  * The child opens the file and serves frames over a socket until the socket closes:
  *   child:  status; a sentence, or the grid and times       parent: number of a frame
  *   child:  status; a sentence, or the frame                parent: number of a frame ...
- * Each answer has 30 s. The parent checks sizes again: a child whose memory was overwritten may say
- * anything.
+ * Each answer has 30 s, which the parent measures. It checks sizes again: a child whose memory was
+ * overwritten may say anything, or nothing, and stay.
  *
- * `untrusted` adds limits to the child: memory, processor time, no files written, no processes.
+ * `untrusted` takes rights from the child before it opens the file: confine.c.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libgen/base/alloc.h"
@@ -30,11 +31,13 @@
 #define MAX_SIDE 65536
 #define MAX_FRAMES 10000000
 #define MAX_MEMBERS 100000
-#define MAX_MORE_MEMORY ((uint64_t)3 << 30) /* of an untrusted file, bytes */
+#define PATIENCE 1000 /* ms for a child that has closed its socket to end */
 
 typedef struct isolated_state {
     pid_t child;
     int socket;
+    int64_t until; /* ms: the answer must be here */
+    bool late;
     char *format_name; /* of the reader in the child */
 } isolated_state;
 
@@ -63,19 +66,16 @@ static bool send_all(int fd, const void *data, uint64_t n)
     return true;
 }
 
-static bool receive_all(int fd, void *data, uint64_t n)
+static int64_t milliseconds(void)
 {
-    char *p = data;
-    while (n) {
-        ssize_t done = recv(fd, p, n, 0);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        p += done;
-        n -= (uint64_t)done;
-    }
-    return true;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t answer_seconds(const gen_radar_file *f)
+{
+    return f->options->answer_seconds > 0 ? f->options->answer_seconds : ANSWER_SECONDS;
 }
 
 /* ---- the child ------------------------------------------------------------------------------- */
@@ -118,36 +118,30 @@ static bool send_grid(int fd, const gen_radar_file *f)
     return fine;
 }
 
-static void limit(int what, uint64_t most)
+/* What of the parent's a child has no use for: its files, lock and other children. */
+static void close_others(int fd)
 {
-    struct rlimit l = { .rlim_cur = (rlim_t)most, .rlim_max = (rlim_t)most };
-    setrlimit(what, &l);
+    long most = sysconf(_SC_OPEN_MAX);
+    for (int i = 3; i < (most > 0 && most < 4096 ? most : 4096); i++)
+        if (i != fd)
+            close(i);
 }
 
-/* Of a child that reads what nobody vouches for. */
-static void set_limits(void)
+static bool take_frame_number(int fd, int64_t *frame)
 {
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, 2 * ANSWER_SECONDS);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_NPROC, 0);
-#ifndef __SANITIZE_ADDRESS__ /* which reserves terabytes */
-    unsigned long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%llu", &pages) == 1)
-        limit(RLIMIT_AS, (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) + MAX_MORE_MEMORY);
-    if (f)
-        fclose(f);
-#endif
+    ssize_t n;
+    do
+        n = recv(fd, frame, sizeof *frame, MSG_WAITALL);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof *frame;
 }
 
 static void serve(gen_radar_file *f, const unsigned char *head, size_t n, int fd)
 {
     float *rain = NULL;
     int64_t frame;
-    alarm(ANSWER_SECONDS);
     if (f->options->untrusted)
-        set_limits();
+        gen_radar_confine();
     gen_status status = gen_radar_file_begin(f, head, n);
     uint64_t cells = status ? 0 : (uint64_t)(f->grid.height * f->grid.width);
     if (status == GEN_OK)
@@ -155,10 +149,8 @@ static void serve(gen_radar_file *f, const unsigned char *head, size_t n, int fd
     if (!send_status(fd, status) || status != GEN_OK || !send_grid(fd, f))
         return;
     for (;;) {
-        alarm(0); /* the parent may take its time */
-        if (!receive_all(fd, &frame, sizeof frame))
+        if (!take_frame_number(fd, &frame))
             return;
-        alarm(ANSWER_SECONDS);
         status = f->format->read(f, frame, rain);
         if (!send_status(fd, status) ||
             (status == GEN_OK && !send_all(fd, rain, cells * sizeof *rain)))
@@ -168,48 +160,101 @@ static void serve(gen_radar_file *f, const unsigned char *head, size_t n, int fd
 
 /* ---- the parent ------------------------------------------------------------------------------ */
 
+/* The next answer has its time from now on. */
+static void start_waiting(gen_radar_file *f)
+{
+    isolated_state *k = f->state;
+    k->until = milliseconds() + 1000 * answer_seconds(f);
+}
+
+static bool receive_all(isolated_state *k, void *data, uint64_t n)
+{
+    char *p = data;
+    while (n) {
+        struct pollfd wait = { .fd = k->socket, .events = POLLIN };
+        int64_t left = k->until - milliseconds();
+        int ready = left > 0 ? poll(&wait, 1, (int)(left < 1000000 ? left : 1000000)) : 0;
+        k->late = left <= 0;
+        if (k->late)
+            return false;
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready <= 0)
+            continue;
+        ssize_t done = recv(k->socket, p, n, 0);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (uint64_t)done;
+    }
+    return true;
+}
+
+/* Ends the child, which may not want to; a moment for one that is ending, to know of what. Returns
+ * how it ended, as waitpid has it, or -1. */
+static int end_child(isolated_state *k, int patience)
+{
+    int how = -1;
+    pid_t ended = 0;
+    if (k->child <= 0)
+        return -1;
+    for (int waited = 0; waited < patience && ended == 0; waited++) {
+        ended = waitpid(k->child, &how, WNOHANG);
+        if (ended == 0)
+            nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    if (ended == 0) {
+        kill(k->child, SIGKILL);
+        do
+            ended = waitpid(k->child, &how, 0);
+        while (ended < 0 && errno == EINTR);
+    }
+    k->child = -1;
+    return ended > 0 ? how : -1;
+}
+
 /* Why the child is silent. */
 static gen_status child_failed(gen_radar_file *f)
 {
     isolated_state *k = f->state;
-    int how = 0;
-    pid_t ended = 0;
-    if (k->child > 0)
-        do
-            ended = waitpid(k->child, &how, 0);
-        while (ended < 0 && errno == EINTR);
-    k->child = -1;
-    if (ended > 0 && WIFSIGNALED(how) && (WTERMSIG(how) == SIGINT || WTERMSIG(how) == SIGTERM))
+    bool late = k->late;
+    int how = end_child(k, late ? 0 : PATIENCE);
+    k->until = 0; /* there will be no further answer */
+    if (late)
+        return gen_fail(GEN_EDATA, "'%s' is damaged: reading it takes more than %lld s", f->path,
+                        (long long)answer_seconds(f));
+    if (how >= 0 && WIFSIGNALED(how) && (WTERMSIG(how) == SIGINT || WTERMSIG(how) == SIGTERM))
         return gen_fail(GEN_ECANCELED, "reading '%s' was interrupted", f->path);
-    if (ended > 0 && WIFSIGNALED(how) && WTERMSIG(how) == SIGALRM)
-        return gen_fail(GEN_EDATA, "'%s' is damaged: reading it takes more than %d s", f->path,
-                        ANSWER_SECONDS);
     return gen_fail(GEN_EDATA, "'%s' is damaged: the library that reads it fails on it", f->path);
 }
 
 static gen_status receive_status(gen_radar_file *f)
 {
-    const isolated_state *k = f->state;
+    isolated_state *k = f->state;
     int64_t head[2];
     char sentence[MAX_SENTENCE] = "";
-    if (!receive_all(k->socket, head, sizeof head) || head[1] < 0 || head[1] >= MAX_SENTENCE ||
-        !receive_all(k->socket, sentence, (uint64_t)head[1]))
+    if (!receive_all(k, head, sizeof head) || head[1] < 0 || head[1] >= MAX_SENTENCE ||
+        !receive_all(k, sentence, (uint64_t)head[1]))
         return child_failed(f);
     if (head[0] == GEN_OK)
         return GEN_OK;
+    if (!sentence[0])
+        return child_failed(f);
     return gen_fail(head[0] < 0 && head[0] > -100 ? (gen_status)head[0] : GEN_EDATA, "%s",
                     sentence);
 }
 
 static gen_status receive_text(gen_radar_file *f, uint64_t n, char **out)
 {
-    const isolated_state *k = f->state;
+    isolated_state *k = f->state;
     if (n == 0)
         return GEN_OK;
     if (n > MAX_TEXT)
         return gen_fail(GEN_EDATA, "'%s' has too long texts", f->path);
     GEN_TRY(GEN_ALLOC(out, n, "text"));
-    if (!receive_all(k->socket, *out, n))
+    if (!receive_all(k, *out, n))
         return child_failed(f);
     (*out)[n - 1] = 0;
     return GEN_OK;
@@ -220,7 +265,7 @@ static gen_status receive_grid(gen_radar_file *f)
     isolated_state *k = f->state;
     gen_radar_grid *g = &f->grid;
     grid_header h;
-    if (!receive_all(k->socket, &h, sizeof h))
+    if (!receive_all(k, &h, sizeof h))
         return child_failed(f);
     if (h.frames < 1 || h.frames > MAX_FRAMES || h.members < 1 || h.members > MAX_MEMBERS ||
         h.height < 1 || h.height > MAX_SIDE || h.width < 1 || h.width > MAX_SIDE)
@@ -241,9 +286,9 @@ static gen_status receive_grid(gen_radar_file *f)
     GEN_TRY(GEN_ALLOC(&f->time, h.frames, "times"));
     GEN_TRY(GEN_ALLOC(&g->y, h.height, "grid: y"));
     GEN_TRY(GEN_ALLOC(&g->x, h.width, "grid: x"));
-    if (!receive_all(k->socket, f->time, (uint64_t)h.frames * sizeof *f->time) ||
-        !receive_all(k->socket, g->y, (uint64_t)h.height * sizeof *g->y) ||
-        !receive_all(k->socket, g->x, (uint64_t)h.width * sizeof *g->x))
+    if (!receive_all(k, f->time, (uint64_t)h.frames * sizeof *f->time) ||
+        !receive_all(k, g->y, (uint64_t)h.height * sizeof *g->y) ||
+        !receive_all(k, g->x, (uint64_t)h.width * sizeof *g->x))
         return child_failed(f);
     char **const text[TEXTS] = { &g->proj4, &g->mapping_name, &g->attributes,
                                  &f->name,  &f->units,        &k->format_name };
@@ -267,10 +312,10 @@ gen_status gen_radar_isolate(gen_radar_file *f, const unsigned char *head, size_
     k->child = fork();
     gen_netcdf_unlock();
     if (k->child == 0) {
-        close(pair[0]);
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
-        signal(SIGALRM, SIG_DFL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close_others(pair[1]);
         f->state = NULL;
         f->format = format;
         serve(f, head, n, pair[1]);
@@ -280,17 +325,19 @@ gen_status gen_radar_isolate(gen_radar_file *f, const unsigned char *head, size_
     k->socket = pair[0];
     if (k->child < 0)
         return gen_fail(GEN_ENOMEM, "cannot start a process: %s", strerror(errno));
+    start_waiting(f);
     GEN_TRY(receive_status(f));
     return receive_grid(f);
 }
 
 static gen_status isolated_read(gen_radar_file *f, int64_t frame, float *rain)
 {
-    const isolated_state *k = f->state;
+    isolated_state *k = f->state;
+    start_waiting(f);
     if (!send_all(k->socket, &frame, sizeof frame))
         return child_failed(f);
     GEN_TRY(receive_status(f));
-    if (!receive_all(k->socket, rain, (uint64_t)(f->grid.height * f->grid.width) * sizeof *rain))
+    if (!receive_all(k, rain, (uint64_t)(f->grid.height * f->grid.width) * sizeof *rain))
         return child_failed(f);
     return GEN_OK;
 }
@@ -300,13 +347,9 @@ static void isolated_close(gen_radar_file *f)
     isolated_state *k = f->state;
     if (!k)
         return;
-    if (k->socket >= 0) {
-        shutdown(k->socket, SHUT_RDWR); /* children of later files hold it open as well */
-        close(k->socket);               /* the child then ends */
-    }
-    if (k->child > 0)
-        while (waitpid(k->child, NULL, 0) < 0 && errno == EINTR) {
-        }
+    if (k->socket >= 0)
+        close(k->socket);
+    end_child(k, 0);
     gen_free(k->format_name);
     gen_free(k);
     f->state = NULL;
