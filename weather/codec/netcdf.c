@@ -193,14 +193,59 @@ static int64_t place(const gen_radar_file *f, int64_t j, int64_t i)
     return k->transposed ? i * h + j : j * w + i;
 }
 
+static size_t small_size(const gen_netcdf_state *k)
+{
+    bool byte = k->type == NC_BYTE || k->type == NC_UBYTE;
+    return byte ? 1 : k->type == NC_SHORT || k->type == NC_USHORT ? 2 : 0;
+}
+
+/* Packed values have few bits as a rule: each of them is unpacked once. */
+static gen_status make_table(gen_netcdf_state *k)
+{
+    int n = small_size(k) == 1 ? 256 : 65536;
+    bool is_signed = k->type == NC_BYTE || k->type == NC_SHORT;
+    GEN_TRY(gen_alloc_raw((void **)&k->table, (uint64_t)n, sizeof *k->table, "packed values"));
+    for (int i = 0; i < n; i++)
+        k->table[i] = unpack(k, is_signed && i >= n / 2 ? i - n : i);
+    return GEN_OK;
+}
+
+static gen_status prepare_read(gen_radar_file *f)
+{
+    gen_netcdf_state *k = f->state;
+    size_t size = small_size(k);
+    if (k->packed)
+        return GEN_OK;
+    if (size)
+        GEN_TRY(make_table(k));
+    return gen_alloc_raw(&k->packed, (uint64_t)(f->grid.height * f->grid.width),
+                         size ? size : sizeof(double), "a radar frame");
+}
+
+/* One row, whose cells lie `step` apart in the file. */
+static void unpack_row(const gen_netcdf_state *k, int64_t from, int64_t step, int64_t n, float *to)
+{
+    const uint8_t *bytes = k->packed;
+    const uint16_t *shorts = k->packed;
+    const double *doubles = k->packed;
+    size_t size = small_size(k);
+    if (size == 1)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = k->table[bytes[from + i * step]];
+    else if (size == 2)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = k->table[shorts[from + i * step]];
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = unpack(k, doubles[from + i * step]);
+}
+
 static gen_status netcdf_read(gen_radar_file *f, int64_t frame, float *values)
 {
     gen_netcdf_state *k = f->state;
     int64_t h = f->grid.height, w = f->grid.width;
     size_t start[GEN_NETCDF_RANK] = { 0 }, count[GEN_NETCDF_RANK] = { 1, 1, 1, 1, 1, 1 };
-    if (!k->line)
-        GEN_TRY(
-            gen_alloc_raw((void **)&k->line, (uint64_t)(h * w), sizeof(double), "a radar frame"));
+    GEN_TRY(prepare_read(f));
     if (k->time_axis >= 0)
         start[k->time_axis] = (size_t)(frame % f->frames);
     if (k->member_axis >= 0)
@@ -208,15 +253,15 @@ static gen_status netcdf_read(gen_radar_file *f, int64_t frame, float *values)
     count[k->rank - 2] = (size_t)(k->transposed ? w : h);
     count[k->rank - 1] = (size_t)(k->transposed ? h : w);
     gen_netcdf_lock();
-    int code = nc_get_vara_double(k->nc, k->rain, start, count, k->line);
+    int code = k->table ? nc_get_vara(k->nc, k->rain, start, count, k->packed)
+                        : nc_get_vara_double(k->nc, k->rain, start, count, k->packed);
     gen_netcdf_unlock();
     if (code != NC_NOERR && code != NC_ERANGE)
         return gen_fail(GEN_EDATA, "'%s': frame %lld cannot be read: %s", f->path, (long long)frame,
                         nc_strerror(code));
     int64_t step = place(f, 0, 1) - place(f, 0, 0);
     for (int64_t j = 0; j < h; j++)
-        for (int64_t i = 0, from = place(f, j, 0); i < w; i++, from += step)
-            values[j * w + i] = unpack(k, k->line[from]);
+        unpack_row(k, place(f, j, 0), step, w, values + j * w);
     return GEN_OK;
 }
 
@@ -229,7 +274,8 @@ static void netcdf_close(gen_radar_file *f)
     if (k->file >= 0)
         nc_close(k->file);
     gen_netcdf_unlock();
-    gen_free(k->line);
+    gen_free(k->packed);
+    gen_free(k->table);
     gen_free(k);
     f->state = NULL;
 }

@@ -31,7 +31,8 @@ typedef struct gen_netcdf_state {
     double low, high;               /* valid packed values */
     double low_native, high_native; /* valid unpacked values */
     bool wrap;                      /* _Unsigned: a signed type holds unsigned values */
-    double *line;                   /* [height,width] as packed */
+    void *packed;                   /* [height,width] of one frame: of a small type, else double */
+    float *table;                   /* native value of each value of a small type */
 } gen_netcdf_state;
 
 gen_status gen_netcdf_broken(const gen_radar_file *f, int code, const char *what);
