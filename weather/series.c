@@ -53,6 +53,7 @@ typedef struct series {
     int reference;       /* file that the others are compared with, -1 until one is open */
     gen_radar_grid grid; /* its grid */
     int64_t step;
+    double interval; /* of the rates; 0 when files differ */
     int disagree, first_disagreeing; /* files whose time is not that of the name */
     int64_t own_time;
     int failed; /* file that could not be decoded, or -1 */
@@ -163,9 +164,11 @@ static gen_status add_file(series *s, int index)
     if (s->reference < 0) {
         GEN_GOTO(gen_radar_grid_copy(&s->grid, &f->grid));
         s->reference = index;
+        s->interval = f->interval;
         warn(f);
     } else {
         GEN_GOTO(same_grid(s, f));
+        s->interval = f->interval == s->interval ? s->interval : 0;
     }
     GEN_GOTO(GEN_GROW(&s->entries, &s->capacity, s->n_entries + f->frames));
     for (int64_t i = 0; i < f->frames; i++)
@@ -553,6 +556,7 @@ static gen_status take(gen_radar_sequence **out, series *s)
     GEN_GOTO(GEN_ALLOC(&q, 1, "radar sequence"));
     q->frames = frames_between(s, first, last);
     q->step = s->step;
+    q->interval = s->interval;
     GEN_GOTO(allocate(q, s));
     GEN_GOTO(GEN_ALLOC(&there, q->frames, "radar frames"));
     for (int64_t i = 0; i < q->frames; i++)

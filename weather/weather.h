@@ -43,7 +43,8 @@ typedef struct gen_radar_sequence {
     int64_t *time; /* [frames], rising */
     float *rain;   /* [frames,height,width] mm/h, NaN = missing */
     gen_radar_grid grid;
-    char *source; /* file names, for history */
+    char *source;    /* file names, for history */
+    double interval; /* seconds until its time that a rate is the mean of; 0 = at that time */
 } gen_radar_sequence;
 
 typedef enum gen_radar_fill {

@@ -235,7 +235,16 @@ static void depths_need_an_interval(void **state)
     make_depth((double[]){ 0.5, 1, 1.5, 2 }, "");
     gen_radar_sequence *s = read_with(NULL);
     expect_rain(s, (double[]){ 2, 4, 6, 8, 10, 12 }, 1e-6);
-    assert_int_equal(s->time[0], T0 + 3600);
+    assert_true(s->time[0] == T0 + 3600 && s->interval == 1800);
+    assert_int_equal(gen_radar_write(s, path, 0, NULL, true), GEN_OK); /* a rate with bounds */
+    gen_radar_free(&s);
+    s = read_with(NULL);
+    expect_rain(s, (double[]){ 2, 4, 6, 8, 10, 12 }, 1e-6);
+    assert_true(s->time[0] == T0 + 3600 && s->interval == 1800);
+    gen_radar_free(&s);
+    make_depth((double[]){ 0.75, 1.25, 1.75, 2.25 }, ""); /* times in the middle */
+    s = read_with(NULL);
+    assert_true(s->time[0] == T0 + 4500 && s->time[1] == T0 + 8100);
     gen_radar_free(&s);
     make_depth((double[]){ 0.5, 1, 1, 2 }, "");
     expect_sentence(NULL, "time_bnds gives frame 1 3600 s, but the first 1800 s");

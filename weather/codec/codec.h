@@ -46,7 +46,8 @@ typedef struct gen_radar_file {
     char *name;        /* of what is read, as the format has it: "DBZH", "rain_rate", "RW" */
     char *units;       /* of the native values: "mm/h", "mm", "dBZ", "kg m-2 s-1"; NULL = none */
     double factor;     /* native value x factor = mm/h (rate) or mm (depth); set to 1 before open */
-    double interval;   /* seconds that a depth fell in; 0 = the file does not say */
+    double interval;   /* seconds until its time in which a depth fell, or of which a rate is the
+                          mean; 0 = the file does not say */
     double zr_a, zr_b; /* of Z = a R^b; 0 = the file does not say */
     void *state;       /* the reader's own */
     unsigned char *loaded; /* what `bytes` points to, when it is ours to free */

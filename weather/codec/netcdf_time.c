@@ -56,6 +56,7 @@ static gen_status to_seconds(const gen_radar_file *f, const clock *c, double val
                              int64_t *out)
 {
     double seconds = floor(value * c->unit + 0.5) + (double)c->reference;
+    *out = 0;
     if (!(seconds > -6.0e10 && seconds < 2.5e11)) /* years 70 to 9900 */
         return gen_fail(GEN_EDATA, "'%s': time[%lld] is %g, which is no date", f->path,
                         (long long)i, value);
@@ -145,7 +146,29 @@ static gen_status read_reference(gen_radar_file *f)
 
 /* ---- the interval ------------------------------------------------------------------------ */
 
-/* From the bounds of time; EDATA: frames of different length. */
+/* What n pairs of bounds say. A depth is dated by the end of its interval; a rate whose intervals
+ * differ or end elsewhere than at its time is taken as the rate at that time. EDATA: depths of
+ * intervals that differ. */
+static gen_status take_bounds(gen_radar_file *f, const char *name, const clock *c, const double *b)
+{
+    bool depth = f->quantity == GEN_RADAR_DEPTH;
+    double interval = between(c, b[0], b[1]);
+    for (int64_t i = 0; i < f->frames; i++) {
+        double own = between(c, b[2 * i], b[2 * i + 1]);
+        int64_t end;
+        GEN_TRY(to_seconds(f, c, b[2 * i + 1], i, &end));
+        if (own != interval && depth)
+            return gen_fail(GEN_EDATA, "'%s': %s gives frame %lld %g s, but the first %g s",
+                            f->path, name, (long long)i, own, interval);
+        if (depth && own > 0)
+            f->time[i] = end;
+        if (own != interval || end != f->time[i])
+            interval = 0;
+    }
+    f->interval = interval;
+    return GEN_OK;
+}
+
 static gen_status bounds_interval(gen_radar_file *f, int time, const clock *c)
 {
     gen_status status = GEN_OK;
@@ -166,12 +189,7 @@ static gen_status bounds_interval(gen_radar_file *f, int time, const clock *c)
         return gen_fail(GEN_EDATA, "'%s': variable %s is not two bounds a frame", f->path, name);
     GEN_GOTO(GEN_ALLOC(&b, 2 * f->frames, "bounds of time"));
     GEN_GOTO(gen_netcdf_coordinate_values(f, v, 2 * f->frames, b));
-    f->interval = between(c, b[0], b[1]);
-    for (int64_t i = 1; i < f->frames; i++)
-        if (between(c, b[2 * i], b[2 * i + 1]) != f->interval)
-            GEN_GOTO(gen_fail(GEN_EDATA, "'%s': %s gives frame %lld %g s, but the first %g s",
-                              f->path, name, (long long)i, between(c, b[2 * i], b[2 * i + 1]),
-                              f->interval));
+    GEN_GOTO(take_bounds(f, name, c, b));
 done:
     gen_free(b);
     return status;
@@ -202,9 +220,11 @@ static gen_status read_interval(gen_radar_file *f, int time, const clock *c)
 {
     double end, begin;
     clock other;
-    if (f->quantity != GEN_RADAR_DEPTH)
+    if (f->quantity != GEN_RADAR_DEPTH && f->quantity != GEN_RADAR_RATE)
         return GEN_OK;
     GEN_TRY(bounds_interval(f, time, c));
+    if (f->quantity == GEN_RADAR_RATE)
+        return GEN_OK;
     int start = single_time(f, START);
     if (f->interval == 0 && f->frames == 1 && start >= 0) {
         int64_t from, to;

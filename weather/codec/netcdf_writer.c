@@ -236,6 +236,14 @@ void gen_netcdf_rain_free(gen_netcdf_rain *v)
     v->room = 0;
 }
 
+void gen_netcdf_put_pair(gen_netcdf_writer *w, int variable, size_t i, double from, double to)
+{
+    const size_t start[2] = { i, 0 }, count[2] = { 1, 2 };
+    const double pair[2] = { from, to };
+    if (w->code == NC_NOERR)
+        gen_netcdf_failed(w, nc_put_vara_double(w->nc, variable, start, count, pair), "bounds");
+}
+
 /* ---- the grid mapping -------------------------------------------------------------------- */
 
 static gen_status put_attribute(gen_netcdf_writer *w, int crs, const gen_json *v)

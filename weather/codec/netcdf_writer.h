@@ -49,6 +49,8 @@ void gen_netcdf_chunk(gen_netcdf_writer *w, int variable, int rank, int64_t heig
 void gen_netcdf_end_definitions(gen_netcdf_writer *w);
 /* Value i of a vector. */
 void gen_netcdf_put(gen_netcdf_writer *w, int variable, size_t i, double v);
+/* Bounds i. */
+void gen_netcdf_put_pair(gen_netcdf_writer *w, int variable, size_t i, double from, double to);
 
 /* ---- rain -------------------------------------------------------------------------------- */
 

@@ -16,9 +16,10 @@ static gen_status define(gen_netcdf_writer *w, const gen_radar_sequence *s, doub
                          const char *history, int *rain)
 {
     gen_netcdf_grid grid;
-    int time_dim;
+    int time_dim, bounds = -1;
     const int missing = MISSING;
-    int time = gen_netcdf_define_time(w, "time", s->frames, &time_dim, NULL);
+    bool means = s->interval > 0;
+    int time = gen_netcdf_define_time(w, "time", s->frames, &time_dim, means ? &bounds : NULL);
     GEN_TRY(gen_netcdf_define_grid(w, &s->grid, false, &grid));
     const int dims[3] = { time_dim, grid.dims[0], grid.dims[1] };
     *rain = gen_netcdf_variable(w, "rain_rate", NC_INT, 3, dims);
@@ -30,7 +31,8 @@ static gen_status define(gen_netcdf_writer *w, const gen_radar_sequence *s, doub
     gen_netcdf_number(w, *rain, "add_offset", 0);
     gen_netcdf_texts(w, *rain,
                      (const char *const[]){ "standard_name", "lwe_precipitation_rate", "long_name",
-                                            "rain rate", "units", "mm h-1", NULL });
+                                            "rain rate", "units", "mm h-1", "cell_methods",
+                                            means ? "time: mean" : NULL, NULL });
     gen_netcdf_place(w, *rain, &grid, NULL);
     gen_netcdf_texts(w, NC_GLOBAL,
                      (const char *const[]){ "Conventions", "CF-1.8", "title", "Rain rate by radar",
@@ -40,6 +42,9 @@ static gen_status define(gen_netcdf_writer *w, const gen_radar_sequence *s, doub
     GEN_TRY(gen_netcdf_put_grid(w, &grid));
     for (int64_t i = 0; i < s->frames; i++)
         gen_netcdf_put(w, time, (size_t)i, (double)s->time[i]);
+    for (int64_t i = 0; i < s->frames && means; i++)
+        gen_netcdf_put_pair(w, bounds, (size_t)i, (double)s->time[i] - s->interval,
+                            (double)s->time[i]);
     return gen_netcdf_writer_status(w);
 }
 
