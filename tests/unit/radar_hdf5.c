@@ -269,7 +269,7 @@ static void odim_places(void **state)
                                       63.652473939854424, -9.048858103930604, 63.69755346394285,
                                       -8.920888009434165, 63.50834444452643 };
     const char *path = in_folder("place.h5");
-    for (int fault = 0; fault < 7; fault++) {
+    for (int fault = 0; fault < 8; fault++) {
         hid_t file = hdf5_odim(path);
         for (int i = 0; i < 8 && fault == 1; i++) /* centres of the outermost cells */
             hdf5_set_number(file, "where", corners[i], centres[i]);
@@ -287,6 +287,9 @@ static void odim_places(void **state)
             hdf5_delete(file, "where", "xscale");
             hdf5_delete(file, "where", "yscale");
         }
+        if (fault == 7) /* no ellipsoid */
+            hdf5_set_text(file, "where", "projdef",
+                          "+proj=laea +lat_0=55 +lon_0=10 +x_0=1950000 +y_0=-2100000 +units=m");
         if (fault == 6) /* the corners are believed */
             hdf5_set_number(file, "where", "xscale", 1234);
         H5Fclose(file);
