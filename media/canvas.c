@@ -34,29 +34,27 @@ gen_status gen_canvas_check(const gen_canvas *v, const char *what)
                     "%s: cannot draw: %s", what, cairo_status_to_string(code));
 }
 
-gen_status gen_canvas_pixels(const gen_canvas *v, uint8_t **rgb)
+void gen_canvas_copy(const gen_canvas *v, uint8_t *rgb)
 {
-    uint64_t n = (uint64_t)v->width * (uint64_t)v->height;
-    GEN_TRY(gen_alloc_raw((void **)rgb, 3 * n, 1, "a picture"));
     cairo_surface_flush(v->surface);
     const unsigned char *data = cairo_image_surface_get_data(v->surface);
     size_t stride = (size_t)cairo_image_surface_get_stride(v->surface);
-    uint8_t *to = *rgb;
     for (int y = 0; y < v->height; y++)
-        for (int x = 0; x < v->width; x++, to += 3) {
+        for (int x = 0; x < v->width; x++, rgb += 3) {
             uint32_t p;
             memcpy(&p, data + (size_t)y * stride + 4 * (size_t)x, sizeof p);
-            to[0] = (uint8_t)(p >> 16);
-            to[1] = (uint8_t)(p >> 8);
-            to[2] = (uint8_t)p;
+            rgb[0] = (uint8_t)(p >> 16);
+            rgb[1] = (uint8_t)(p >> 8);
+            rgb[2] = (uint8_t)p;
         }
-    return GEN_OK;
 }
 
 gen_status gen_canvas_save(const gen_canvas *v, const char *path, const gen_media_info *info)
 {
     uint8_t *rgb = NULL;
-    GEN_TRY(gen_canvas_pixels(v, &rgb));
+    uint64_t n = (uint64_t)v->width * (uint64_t)v->height;
+    GEN_TRY(gen_alloc_raw((void **)&rgb, 3 * n, 1, "a picture"));
+    gen_canvas_copy(v, rgb);
     gen_status status = gen_png_write(path, rgb, v->width, v->height, info);
     gen_free(rgb);
     return status;
@@ -85,12 +83,51 @@ void gen_canvas_font(cairo_t *c, double size, bool bold)
     gen_canvas_colour(c, GEN_INK);
 }
 
+/* Bytes of the UTF-8 sign at s, 0 where there is none that can be drawn. */
+static int sign_length(const unsigned char *s)
+{
+    static const unsigned least[5] = { 0, 0x20, 0x80, 0x800, 0x10000 };
+    int n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    unsigned code = n == 1 ? s[0] : s[0] & 0x7fu >> n;
+    for (int i = 1; i < n; i++) {
+        if (s[i] >> 6 != 2)
+            return 0;
+        code = code << 6 | (s[i] & 63u);
+    }
+    bool surrogate = code >> 11 == 27;
+    return n && code >= least[n] && code < 0x110000 && code != 127 && !surrogate ? n : 0;
+}
+
+void gen_canvas_clean(const char *s, char out[GEN_CANVAS_TEXT])
+{
+    size_t at = 0;
+    while (*s && at + 4 < GEN_CANVAS_TEXT) {
+        int n = sign_length((const unsigned char *)s);
+        if (n)
+            memcpy(out + at, s, (size_t)n);
+        else
+            out[at] = '?';
+        at += n ? (size_t)n : 1;
+        s += n ? n : 1;
+    }
+    out[at] = 0;
+}
+
+double gen_canvas_text_width(cairo_t *c, const char *s)
+{
+    char text[GEN_CANVAS_TEXT];
+    cairo_text_extents_t e;
+    gen_canvas_clean(s, text);
+    cairo_text_extents(c, text, &e);
+    return e.x_advance;
+}
+
 void gen_canvas_text(cairo_t *c, double x, double y, double align, const char *s)
 {
-    cairo_text_extents_t e;
-    cairo_text_extents(c, s, &e);
-    cairo_move_to(c, floor(x - align * e.x_advance), floor(y));
-    cairo_show_text(c, s);
+    char text[GEN_CANVAS_TEXT];
+    gen_canvas_clean(s, text);
+    cairo_move_to(c, floor(x - align * gen_canvas_text_width(c, text)), y);
+    cairo_show_text(c, text);
 }
 
 double gen_nice_step(double span, double n)

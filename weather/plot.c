@@ -58,7 +58,7 @@ static int page_colours(const gen_plot_legend *l, uint32_t out[256])
         out[n++] = under_line(l->classes[k].colour);
         out[n++] = under_line(under_line(l->classes[k].colour));
     }
-    for (uint32_t grey = GEN_PLOT_INK & 255; grey < 256 && n < 256; grey++)
+    for (uint32_t grey = GEN_INK & 255; grey < 256 && n < 256; grey++)
         out[n++] = grey * 0x010101u;
     return n;
 }

@@ -38,14 +38,14 @@ static void tick(gen_plot_page *p, bool vertical, double at, const char *label, 
     cairo_t *c = p->c;
     double x = vertical ? left : floor(left + at) + 0.5;
     double y = vertical ? floor(top + at) + 0.5 : top + p->map_height;
-    gen_plot_colour(c, 0x444444);
+    gen_canvas_colour(c, 0x444444);
     cairo_move_to(c, x, y);
     cairo_line_to(c, vertical ? x - 4 : x, vertical ? y : y + 4);
     cairo_stroke(c);
     if (vertical)
-        gen_plot_text(c, x - 6, y + 3.5, 1, label);
+        gen_canvas_text(c, x - 6, y + 3.5, 1, label);
     else
-        gen_plot_text(c, x, y + 15, 0.5, label);
+        gen_canvas_text(c, x, y + 15, 0.5, label);
 }
 
 static void kilometres(gen_plot_page *p, bool vertical, int left, int top)
@@ -204,7 +204,7 @@ static void degrees(gen_plot_page *p, const extent *e, bool parallel, int left, 
             break;
         draw_line(p, parallel, v, range, left, top, &at);
         degree_text(parallel, v, label);
-        double room = parallel ? 12 : gen_plot_text_width(p->c, label) + 8;
+        double room = parallel ? 12 : gen_canvas_text_width(p->c, label) + 8;
         if (isnan(at) || fabs(at - end) < room)
             continue;
         tick(p, parallel, at, label, left, top);
@@ -240,22 +240,22 @@ static void scale_bar(gen_plot_page *p, int left, int top)
     if (!(km > 0) || !isfinite(length))
         return;
     snprintf(label, sizeof label, "%g km", length);
-    double right = left + p->map_width - gen_plot_text_width(c, label) - 6;
+    double right = left + p->map_width - gen_canvas_text_width(c, label) - 6;
     double start = floor(right - length / km) + 0.5, y = top + p->map_height + 26.5;
-    gen_plot_colour(c, 0x444444);
+    gen_canvas_colour(c, 0x444444);
     cairo_move_to(c, start, y - 3);
     cairo_line_to(c, start, y);
     cairo_line_to(c, start + length / km, y);
     cairo_line_to(c, start + length / km, y - 3);
     cairo_stroke(c);
-    gen_plot_text(c, left + p->map_width, y + 2, 1, label);
+    gen_canvas_text(c, left + p->map_width, y + 2, 1, label);
 }
 
 void gen_plot_axes(gen_plot_page *p, int left, int top)
 {
     extent e;
     cairo_set_line_width(p->c, 1);
-    gen_plot_font(p->c, 10, false);
+    gen_canvas_font(p->c, 10, false);
     if (p->projection && find_extent(p, &e)) {
         degrees(p, &e, true, left, top);
         degrees(p, &e, false, left, top);
@@ -264,6 +264,6 @@ void gen_plot_axes(gen_plot_page *p, int left, int top)
     }
     kilometres(p, true, left, top);
     kilometres(p, false, left, top);
-    gen_plot_colour(p->c, 0x444444);
-    gen_plot_text(p->c, left + p->map_width, top + p->map_height + 28, 1, "km");
+    gen_canvas_colour(p->c, 0x444444);
+    gen_canvas_text(p->c, left + p->map_width, top + p->map_height + 28, 1, "km");
 }

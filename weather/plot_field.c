@@ -93,9 +93,9 @@ static void cells_of(int64_t pixel, int64_t pixels, int64_t cells, int64_t out[2
 
 void gen_plot_field(gen_plot_page *p, const float *field, int left, int top)
 {
-    cairo_surface_flush(p->surface);
-    unsigned char *data = cairo_image_surface_get_data(p->surface);
-    int stride = cairo_image_surface_get_stride(p->surface);
+    cairo_surface_flush(p->canvas.surface);
+    unsigned char *data = cairo_image_surface_get_data(p->canvas.surface);
+    int stride = cairo_image_surface_get_stride(p->canvas.surface);
     int64_t i[2], j[2];
     for (int y = 0; y < p->map_height; y++) {
         uint32_t *row = (uint32_t *)(void *)(data + (int64_t)(top + y) * stride) + left;
@@ -106,5 +106,5 @@ void gen_plot_field(gen_plot_page *p, const float *field, int left, int top)
             row[x] = 0xff000000u | (isnan(v) ? GEN_PLOT_MISSING : class_colour(p->legend, v));
         }
     }
-    cairo_surface_mark_dirty(p->surface);
+    cairo_surface_mark_dirty(p->canvas.surface);
 }

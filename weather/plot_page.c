@@ -11,7 +11,6 @@
 #define MAX_SIDE 30000       /* px */
 #define MAX_PIXELS 250000000 /* 1 GB */
 #define MAX_PANELS 10000
-#define MAX_TEXT 512
 
 enum {
     MARGIN = 14,
@@ -115,97 +114,32 @@ gen_status gen_plot_page_open(gen_plot_page *p, const gen_radar_grid *grid, int 
     GEN_TRY(lay_out(p, grid));
     if (grid)
         GEN_TRY(set_grid(p, grid));
-    p->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, p->width, p->height);
-    p->c = cairo_create(p->surface);
+    GEN_TRY(gen_canvas_open(&p->canvas, p->width, p->height, "plot"));
+    p->c = p->canvas.c;
     return GEN_OK;
 }
 
 void gen_plot_page_close(gen_plot_page *p)
 {
-    if (p->c)
-        cairo_destroy(p->c);
-    if (p->surface)
-        cairo_surface_destroy(p->surface);
+    gen_canvas_close(&p->canvas);
     gen_projection_free(&p->projection);
     *p = (gen_plot_page){ 0 };
 }
 
 /* ---- drawing ----------------------------------------------------------------------------- */
 
-void gen_plot_colour(cairo_t *c, uint32_t rgb)
-{
-    cairo_set_source_rgb(c, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0,
-                         (rgb & 255) / 255.0);
-}
-
-/* Bytes of the UTF-8 sign at s, 0 where there is none that can be drawn. */
-static int sign_length(const unsigned char *s)
-{
-    static const unsigned least[5] = { 0, 0x20, 0x80, 0x800, 0x10000 };
-    int n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
-    unsigned code = n == 1 ? s[0] : s[0] & 0x7fu >> n;
-    for (int i = 1; i < n; i++) {
-        if (s[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (s[i] & 63u);
-    }
-    bool surrogate = code >> 11 == 27;
-    return n && code >= least[n] && code < 0x110000 && code != 127 && !surrogate ? n : 0;
-}
-
-/* Texts hold names of files, in any bytes; Cairo draws nothing more after one that is no UTF-8. */
-static void clean(const char *s, char out[MAX_TEXT])
-{
-    size_t at = 0;
-    while (*s && at + 4 < MAX_TEXT) {
-        int n = sign_length((const unsigned char *)s);
-        if (n)
-            memcpy(out + at, s, (size_t)n);
-        else
-            out[at] = '?';
-        at += n ? (size_t)n : 1;
-        s += n ? n : 1;
-    }
-    out[at] = 0;
-}
-
-double gen_plot_text_width(cairo_t *c, const char *s)
-{
-    char text[MAX_TEXT];
-    cairo_text_extents_t e;
-    clean(s, text);
-    cairo_text_extents(c, text, &e);
-    return e.x_advance;
-}
-
-void gen_plot_text(cairo_t *c, double x, double y, double align, const char *s)
-{
-    char text[MAX_TEXT];
-    clean(s, text);
-    cairo_move_to(c, floor(x - align * gen_plot_text_width(c, text)), y);
-    cairo_show_text(c, text);
-}
-
 /* A line of the page's heading, cut with dots where it is too long. */
 static void heading(const gen_plot_page *p, double y, const char *s)
 {
-    char text[MAX_TEXT];
+    char text[GEN_CANVAS_TEXT];
     double left = MARGIN + GEN_PLOT_AXIS_LEFT, room = p->width - left - MARGIN;
-    clean(s, text);
-    for (size_t n = strlen(text); n > 0 && gen_plot_text_width(p->c, text) > room; n--) {
+    gen_canvas_clean(s, text);
+    for (size_t n = strlen(text); n > 0 && gen_canvas_text_width(p->c, text) > room; n--) {
         while (n > 1 && ((unsigned char)text[n - 1] >> 6) == 2)
             n--; /* to the first byte of a sign */
         memcpy(text + n - 1, "...", 4);
     }
-    gen_plot_text(p->c, left, y, 0, text);
-}
-
-void gen_plot_font(cairo_t *c, double size, bool bold)
-{
-    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(c, size);
-    gen_plot_colour(c, GEN_PLOT_INK);
+    gen_canvas_text(p->c, left, y, 0, text);
 }
 
 /* Title on the left, note on the right, as small as it takes to keep them apart. */
@@ -215,15 +149,15 @@ static void draw_heading(const gen_plot_page *p, const gen_plot_panel *panel, in
     const char *a = panel->title ? panel->title : "", *b = panel->note ? panel->note : "";
     double size = p->map_width < 320 ? 11 : 13;
     for (; size > 6; size--) {
-        gen_plot_font(c, size, true);
-        double title = gen_plot_text_width(c, a);
-        gen_plot_font(c, size - 1, false);
-        if (title + gen_plot_text_width(c, b) + 6 <= p->map_width)
+        gen_canvas_font(c, size, true);
+        double title = gen_canvas_text_width(c, a);
+        gen_canvas_font(c, size - 1, false);
+        if (title + gen_canvas_text_width(c, b) + 6 <= p->map_width)
             break;
     }
-    gen_plot_text(c, left + p->map_width, y, 1, b);
-    gen_plot_font(c, size, true);
-    gen_plot_text(c, left, y, 0, a);
+    gen_canvas_text(c, left + p->map_width, y, 1, b);
+    gen_canvas_font(c, size, true);
+    gen_canvas_text(c, left, y, 0, a);
 }
 
 static gen_status draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int index)
@@ -238,7 +172,7 @@ static gen_status draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int 
               index / p->columns * (PANEL_TITLE + p->box_height + GEN_PLOT_AXIS_BOTTOM);
     gen_plot_field(p, panel->rain, left, top);
     gen_plot_axes(p, left, top);
-    gen_plot_colour(c, GEN_PLOT_INK);
+    gen_canvas_colour(c, GEN_INK);
     cairo_rectangle(c, left - 0.5, top - 0.5, p->map_width + 1, p->map_height + 1);
     cairo_stroke(c);
     draw_heading(p, panel, left, top - 7);
@@ -247,14 +181,14 @@ static gen_status draw_panel(gen_plot_page *p, const gen_plot_panel *panel, int 
 
 static void draw_box(cairo_t *c, int left, int top, const int size[2], uint32_t fill)
 {
-    gen_plot_colour(c, fill);
+    gen_canvas_colour(c, fill);
     cairo_rectangle(c, left, top, size[0], size[1]);
     cairo_fill(c);
 }
 
 static void draw_frame(cairo_t *c, int left, int top, const int size[2])
 {
-    gen_plot_colour(c, GEN_PLOT_INK);
+    gen_canvas_colour(c, GEN_INK);
     cairo_rectangle(c, left - 0.5, top - 0.5, size[0] + 1, size[1] + 1);
     cairo_stroke(c);
 }
@@ -266,14 +200,14 @@ static void draw_legend(gen_plot_page *p)
     const gen_plot_legend *l = p->legend;
     const int box[2] = { 22, BOX }, bar[2] = { 22, BOX * l->n }, other[2] = { 22, 14 };
     int left = p->width - MARGIN - LEGEND + 18, top = p->top + PANEL_TITLE + 14;
-    gen_plot_font(c, 11, true);
-    gen_plot_text(c, left, top - 7, 0, l->unit);
-    gen_plot_font(c, 11, false);
+    gen_canvas_font(c, 11, true);
+    gen_canvas_text(c, left, top - 7, 0, l->unit);
+    gen_canvas_font(c, 11, false);
     cairo_set_line_width(c, 1);
     for (int k = l->n - 1, y = top; k >= 0; k--, y += BOX) {
         draw_box(c, left, y, box, l->classes[k].colour);
-        gen_plot_colour(c, GEN_PLOT_INK);
-        gen_plot_text(c, left + box[0] + 6, y + BOX + 4, 0, l->classes[k].label);
+        gen_canvas_colour(c, GEN_INK);
+        gen_canvas_text(c, left + box[0] + 6, y + BOX + 4, 0, l->classes[k].label);
     }
     draw_frame(c, left, top, bar);
     const uint32_t shade[2] = { GEN_PLOT_WHITE, GEN_PLOT_MISSING };
@@ -282,46 +216,27 @@ static void draw_legend(gen_plot_page *p)
         int y = top + bar[1] + 18 + k * 22;
         draw_box(c, left, y, other, shade[k]);
         draw_frame(c, left, y, other);
-        gen_plot_text(c, left + other[0] + 6, y + 11, 0, label[k]);
-    }
-}
-
-/* Cairo's pixels as red, green, blue. */
-static void copy_pixels(const gen_plot_page *p, uint8_t *rgb)
-{
-    cairo_surface_flush(p->surface);
-    const unsigned char *data = cairo_image_surface_get_data(p->surface);
-    int stride = cairo_image_surface_get_stride(p->surface);
-    for (int y = 0; y < p->height; y++) {
-        const uint32_t *from = (const uint32_t *)(const void *)(data + (int64_t)y * stride);
-        for (int x = 0; x < p->width; x++, rgb += 3) {
-            rgb[0] = (uint8_t)(from[x] >> 16);
-            rgb[1] = (uint8_t)(from[x] >> 8);
-            rgb[2] = (uint8_t)from[x];
-        }
+        gen_canvas_text(c, left + other[0] + 6, y + 11, 0, label[k]);
     }
 }
 
 gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, uint8_t *rgb)
 {
-    gen_plot_colour(p->c, GEN_PLOT_WHITE);
+    gen_canvas_colour(p->c, GEN_PLOT_WHITE); /* a film draws many pages on one canvas */
     cairo_paint(p->c);
     if (p->o.title) {
-        gen_plot_font(p->c, 17, true);
+        gen_canvas_font(p->c, 17, true);
         heading(p, MARGIN + 18, p->o.title);
     }
     if (p->o.subtitle) {
-        gen_plot_font(p->c, 12, false);
+        gen_canvas_font(p->c, 12, false);
         heading(p, p->top - 6, p->o.subtitle);
     }
     if (cairo_status(p->c) == CAIRO_STATUS_SUCCESS) /* else there are no pixels */
         for (int i = 0; i < p->n; i++)
             GEN_TRY(draw_panel(p, &panels[i], i));
     draw_legend(p);
-    cairo_status_t code = cairo_status(p->c);
-    if (code != CAIRO_STATUS_SUCCESS)
-        return gen_fail(code == CAIRO_STATUS_NO_MEMORY ? GEN_ENOMEM : GEN_EUNSUPPORTED,
-                        "plot: cannot draw: %s", cairo_status_to_string(code));
-    copy_pixels(p, rgb);
+    GEN_TRY(gen_canvas_check(&p->canvas, "plot"));
+    gen_canvas_copy(&p->canvas, rgb);
     return GEN_OK;
 }

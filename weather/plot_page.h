@@ -6,11 +6,10 @@
 #ifndef WEATHER_PLOT_PAGE_H
 #define WEATHER_PLOT_PAGE_H
 
-#include <cairo.h>
-
 #include <libgen/plot.h>
 
 #include "libgen/base/fail.h"
+#include "media/canvas.h"
 #include "weather/projection.h"
 
 enum {
@@ -45,8 +44,8 @@ typedef struct gen_plot_page {
     gen_projection *projection; /* NULL: unknown */
     double x[2], y[2];          /* of the grid's left and right, top and bottom edge, in its unit */
     int map_width, map_height;
-    cairo_surface_t *surface;
-    cairo_t *c;
+    gen_canvas canvas;
+    cairo_t *c; /* of the canvas */
 } gen_plot_page;
 
 /* Room for n maps. grid is borrowed; NULL: each panel has its own. Close also after a failure. */
@@ -61,7 +60,6 @@ gen_status gen_plot_page_draw(gen_plot_page *p, const gen_plot_panel *panels, ui
 
 #define GEN_PLOT_WHITE 0xffffff
 #define GEN_PLOT_MISSING 0xc9c9c9
-#define GEN_PLOT_INK 0x222222 /* darkest text */
 #define GEN_PLOT_LINE 0.2     /* opacity of black lines over a field */
 
 /* plot_field.c */
@@ -70,12 +68,5 @@ void gen_plot_field(gen_plot_page *p, const float *field, int left, int top);
 
 /* plot_axes.c: a graticule where the projection is known, else km; a scale bar. */
 void gen_plot_axes(gen_plot_page *p, int left, int top);
-
-/* plot_page.c */
-void gen_plot_colour(cairo_t *c, uint32_t rgb);
-void gen_plot_font(cairo_t *c, double size, bool bold);
-/* align: 0 left, 0.5 centre, 1 right of x. */
-void gen_plot_text(cairo_t *c, double x, double y, double align, const char *s);
-double gen_plot_text_width(cairo_t *c, const char *s);
 
 #endif
