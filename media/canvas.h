@@ -28,7 +28,7 @@ void gen_canvas_close(gen_canvas *v); /* zeroed is fine */
 
 void gen_canvas_colour(cairo_t *c, uint32_t rgb);
 void gen_canvas_font(cairo_t *c, double size, bool bold); /* in ink */
-/* Texts hold names of files, in any bytes; Cairo draws nothing more after one that is no UTF-8: what
+/* Texts hold names of files, in any bytes; Cairo draws nothing after one that is no UTF-8: what
  * is none becomes '?', what is longer than GEN_CANVAS_TEXT is cut. The two below do it, too. */
 #define GEN_CANVAS_TEXT 512
 void gen_canvas_clean(const char *s, char out[GEN_CANVAS_TEXT]);
