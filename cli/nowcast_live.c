@@ -4,9 +4,10 @@
  * takes the newest frames that are fit, refuses old ones, holds a lock, keeps its deadline, and
  * says how it went in a status file.
  *
- * The deadline: advection is computed first, to know how long it takes; so much time is kept for
- * it. When the members of a network come too slowly, the file ends with those that are there; when
- * not even the first comes in time, advection stands in for the network.
+ * The deadline: advection, and the products of one lead time, are computed first, to know how long
+ * they take; so much time is kept for them. When the members of a network come too slowly, the file
+ * ends with those that are there; when not even the first comes in time, advection stands in for
+ * the network.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@
 #define AHEAD 120 /* s that a frame may be in the future: clocks differ */
 #define WARNINGS 32
 #define SENTENCE 600
-#define RESERVE 3      /* times of advection kept for it, */
+#define RESERVE 3      /* times what advection and products took is kept for them, */
 #define RESERVE_MORE 1 /* and seconds for the file */
 
 struct live {
@@ -37,7 +38,8 @@ struct live {
     int64_t now;
     int lock;            /* -1: not held */
     const char *outcome; /* of the status; NULL: by the status of the run */
-    char lock_path[PATH_MAX], output[PATH_MAX], plot[PATH_MAX], film[PATH_MAX], comment[SENTENCE];
+    char lock_path[PATH_MAX], output[PATH_MAX], plot[PATH_MAX], film[PATH_MAX], points[PATH_MAX],
+        comment[SENTENCE];
     bool named; /* output is known */
     gen_nowcast_method planned;
     int64_t members_planned, written;
@@ -246,6 +248,7 @@ static gen_status name_outputs(forecast *f)
     l->named = true;
     GEN_TRY(name_one(f, &f->o->plot, l->plot));
     GEN_TRY(name_one(f, &f->o->film, l->film));
+    GEN_TRY(name_one(f, &f->o->products.point_output, l->points));
     GEN_TRY(refuse_feed(f, l->output));
     return refuse_input(&f->files, l->output);
 }
@@ -263,11 +266,32 @@ static bool is_there(const forecast *f)
     return same;
 }
 
+static gen_status say_nothing_new(const forecast *f)
+{
+    gen_json_writer w = { 0 };
+    char *text = NULL, from[32];
+    gen_time_text(f->reference, from);
+    if (!f->run->common.json) {
+        if (!f->run->common.quiet && !products_on_stdout(&f->products))
+            printf("%s: nothing new, the newest frame is still that of %s\n", f->live->output,
+                   from);
+        return GEN_OK;
+    }
+    gen_json_open(&w, NULL, '{');
+    gen_json_put_string(&w, "output", f->live->output);
+    gen_json_put_string(&w, "reference_time", from);
+    gen_json_put_bool(&w, "nothing_new", true);
+    gen_json_close(&w, '}');
+    GEN_TRY(gen_json_finish(&w, &text));
+    printf("%s\n", text);
+    gen_free(text);
+    return GEN_OK;
+}
+
 gen_status live_read(forecast *f, int64_t frames, bool *nothing_new)
 {
     struct live *l = f->live;
     gen_radar_read_options o;
-    char text[32];
     GEN_TRY(drop_growing(f));
     GEN_TRY(radar_options(&o, f->run));
     o.lenient = true;
@@ -285,10 +309,7 @@ gen_status live_read(forecast *f, int64_t frames, bool *nothing_new)
     if (!*nothing_new)
         return GEN_OK;
     l->outcome = "unchanged";
-    if (!f->run->common.quiet)
-        printf("%s: nothing new, the newest frame is still that of %s\n", l->output,
-               gen_time_text(f->reference, text));
-    return GEN_OK;
+    return say_nothing_new(f);
 }
 
 /* ---- in time ----------------------------------------------------------------------------- */
@@ -315,6 +336,49 @@ static int stop_in_time(void *cookie, const char *what, double done, double tota
     const gen_progress *shown = &f->run->progress;
     l->late = l->late || elapsed(f) > l->stop_at;
     return (shown->fn && shown->fn(shown->cookie, what, done, total)) || l->late;
+}
+
+static gen_status newest_frame(void *cookie, int64_t member, int64_t lead, float *rain)
+{
+    const forecast *f = cookie;
+    (void)member;
+    (void)lead;
+    memcpy(rain, f->s->rain + (f->s->frames - 1) * f->cells, (size_t)f->cells * sizeof *rain);
+    return GEN_OK;
+}
+
+static gen_status drop_product(void *cookie, const gen_product *product, int64_t first,
+                               int64_t rows, const float *values)
+{
+    (void)cookie;
+    (void)product;
+    (void)first;
+    (void)rows;
+    (void)values;
+    return GEN_OK;
+}
+
+/* Seconds that the products of all lead times may take: each like those of the newest frame. */
+static gen_status time_products(forecast *f, double *seconds)
+{
+    double began = elapsed(f);
+    gen_products_options o = f->products.o;
+    const gen_products_shape shape = { .members = f->nowcast.members,
+                                       .lead_steps = 1,
+                                       .height = f->s->grid.height,
+                                       .width = f->s->grid.width,
+                                       .step = f->s->step };
+    *seconds = 0;
+    if (!f->products.any)
+        return GEN_OK;
+    double windows = o.accumulate ? 2 : 1; /* sums are made like rates */
+    o.accumulate = 0;
+    o.member_sums = false;
+    o.n_exceed_sum = 0;
+    o.mean = true; /* something, where only sums are wanted */
+    GEN_TRY(gen_products_compute(&shape, &o, newest_frame, f, drop_product, NULL));
+    *seconds = (elapsed(f) - began) * (double)f->nowcast.lead_steps * windows;
+    return GEN_OK;
 }
 
 static gen_status take_nothing(void *cookie, int64_t member, const float *rain)
@@ -376,10 +440,12 @@ static gen_status stand_in(forecast *f)
 static gen_status network_in_time(forecast *f)
 {
     struct live *l = f->live;
-    double began = elapsed(f);
+    double began = elapsed(f), products;
     GEN_TRY(advection(f, take_nothing));
+    double spare = elapsed(f) - began;
+    GEN_TRY(time_products(f, &products));
     double now = elapsed(f);
-    l->stop_at = l->deadline - RESERVE * (now - began) - RESERVE_MORE;
+    l->stop_at = l->deadline - RESERVE * (spare + products) - RESERVE_MORE;
     l->member_began = now;
     l->late = now > l->stop_at;
     if (l->late)

@@ -37,6 +37,8 @@ says "status: no warnings" '"warnings":[]'
 before=$(stat -c %i "$out/n_20260101T0015.nc")
 expect 0 "" live 00:18
 check "nothing new: said so" grep -q "nothing new" "$tmp/stdout"
+expect 0 "" live 00:18 --json
+check "nothing new: as JSON" grep -qF '"nothing_new":true' "$tmp/stdout"
 check "nothing new: nothing was written" test "$before" = "$(stat -c %i "$out/n_20260101T0015.nc")"
 says "status: unchanged" '"status":"unchanged","exit_code":0'
 arrive 20
@@ -144,7 +146,9 @@ says "status: what was planned and done" \
     '"method_planned":"dgmr","method_used":"advection","members_planned":4,"members_written":1'
 # Each member is said to take 2000 s more: the third would end after 5000 s.
 GEN_TEST_MEMBER_SECONDS=2000 expect 0 "2 of 4 members: the others would have come after the deadline of 5000s" \
-    live 00:42 "${network[@]}" --members 4 --deadline 5000s -o "$out/few.nc" --plot "$tmp/maps"
+    live 00:42 "${network[@]}" --members 4 --deadline 5000s -o "$out/few.nc" --plot "$tmp/maps" \
+    --mean --exceed 1 --at-point 52,5 --point-output "$tmp/series_%H%M.csv"
+check "series are named like the output" test -s "$tmp/series_0040.csv"
 says "status: fewer members" '"method_used":"dgmr","members_planned":4,"members_written":2'
 expect 0 "" live 00:42 "${network[@]}" --members 2 --deadline 1h -o "$out/all.nc"
 says "status: in time" '"status":"ok"'
@@ -154,6 +158,7 @@ if command -v ncdump >/dev/null; then
     check "the file says who stood in" grep -q 'comment = "advection instead of dgmr' "$tmp/late"
     check "the source is what was used" grep -q 'source = .*method advection' "$tmp/late"
     check "the file says that members lack" grep -q 'comment = "2 of 4 members' "$tmp/few"
+    check "products are of the members that came" grep -q 'mean(' "$tmp/few"
     check "and holds the others" grep -q 'realization = UNLIMITED ; // (2 currently)' "$tmp/few"
     rain() { ncdump -v rain_rate "$1" | sed -n '/^data:/,$p' | cksum; }
     check "members do not depend on the deadline" test "$(rain "$out/few.nc")" = "$(rain "$out/all.nc")"

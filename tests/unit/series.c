@@ -204,6 +204,36 @@ static void names_are_matched(void **state)
     }
 }
 
+/* Whatever stands in a pattern and in a name: an answer, and the same for the same. */
+static void any_pattern_ends(void **state)
+{
+    (void)state;
+    static const char letters[] = "%%%%YmdHMSjyb**?/a012";
+    uint32_t random = 5;
+    int matched = 0;
+    for (int turn = 0; turn < 200000; turn++) {
+        char text[2][16], printed[64];
+        for (int k = 0; k < 2; k++) {
+            int n = (int)(random >> 9) % 15;
+            for (int i = 0; i < n; i++) {
+                random = random * 1664525u + 1013904223u;
+                text[k][i] = letters[(random >> 16) % (sizeof letters - 1)];
+            }
+            random = random * 1664525u + 1013904223u;
+            text[k][n] = 0;
+        }
+        bool a, b;
+        int64_t t, u;
+        gen_status status = gen_name_match(text[0], text[1], &a, &t);
+        assert_true(status == GEN_OK || status == GEN_EINVAL);
+        assert_int_equal(gen_name_match(text[0], text[1], &b, &u), status);
+        assert_true(a == b && t == u);
+        matched += a;
+        gen_name_print(printed, sizeof printed, text[0], 1282781100);
+    }
+    assert_true(matched > 100);
+}
+
 static void bad_patterns_name_the_conversion(void **state)
 {
     (void)state;
@@ -584,6 +614,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_matched),
+        cmocka_unit_test(any_pattern_ends),
         cmocka_unit_test(bad_patterns_name_the_conversion),
         cmocka_unit_test(names_are_printed),
         cmocka_unit_test_teardown(order_of_files_does_not_matter, clear_folder),
