@@ -213,6 +213,7 @@ WEATHER := \
     weather/codec/geotiff_writer.c \
     weather/codec/grib.c \
     weather/codec/grib_grid.c \
+    weather/codec/grib_png.c \
     weather/codec/grib_values.c \
     weather/codec/hdf5.c \
     weather/codec/hdf5_grid.c \

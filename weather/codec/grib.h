@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between grib.c (messages, parameters, times), grib_grid.c (section 3) and grib_values.c (sections
- * 5 to 7). Octets are counted from 1 in each section, as WMO's Manual on Codes (FM 92) does.
+ * Between grib.c (messages, parameters, times), grib_grid.c (section 3), grib_values.c (sections 5
+ * to 7) and grib_png.c. Octets are counted from 1 in each section, as WMO's Manual on Codes (FM 92)
+ * does.
  */
 #ifndef WEATHER_CODEC_GRIB_H
 #define WEATHER_CODEC_GRIB_H
@@ -56,5 +57,16 @@ gen_status gen_grib_grid(const gen_radar_file *f, const grib_field *field, gen_r
 /* values [height,width], row 0 north; NaN and GEN_UNDETECTED as the parameter has them. */
 gen_status gen_grib_values(const gen_radar_file *f, const grib_field *field,
                            const grib_parameter *parameter, grib_scan scan, float *values);
+
+/* The picture of section 7, in rows from the top. */
+typedef struct grib_png {
+    uint32_t width, height;
+    int bits;            /* of a number: 1, 2, 4, 8, 16, 24 or 32, big endian */
+    uint64_t stride;     /* bytes from row to row */
+    unsigned char *rows; /* one byte before the first number of each row; gen_free */
+} grib_png;
+
+/* The caller has checked that section 7 begins with a PNG header, and its sides. EDATA. */
+gen_status gen_grib_png_unpack(const gen_radar_file *f, const grib_field *field, grib_png *out);
 
 #endif
