@@ -33,6 +33,8 @@ static const gen_option options[] = {
       .help = "also write a film, GIF or MP4, of the newest frames and the first member" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
       .help = "packed: 16 bit in steps of 1/128 mm/h up to 511 mm/h; float: 32 bit" },
+    { GEN_OPT_FLAG, "latitudes", AT(latitudes),
+      .help = "also the latitude and longitude of each cell, for programs without projections" },
     PRODUCT_OPTIONS(offsetof(nowcast_settings, products)),
     { GEN_OPT_CHOICE, "members-out", AT(products.without_members), .choices = "yes|no",
       .help = "no: products without the members" },
@@ -144,6 +146,7 @@ gen_status open_forecast(forecast *f)
                                .members = f->nowcast.members,
                                .floats = f->o->encoding == 1,
                                .force = f->run->common.force,
+                               .latitudes = f->o->latitudes,
                                .without_members = f->o->products.without_members,
                                .source = f->source,
                                .history = f->history };

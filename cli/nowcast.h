@@ -18,7 +18,7 @@ typedef struct nowcast_settings {
     const char *at, *plot, *film;
     const char *max_age, *deadline, *lock, *status, *now; /* of nowcast_live.c */
     int64_t latest;
-    int64_t lead, method, encoding;
+    int64_t lead, method, encoding, latitudes;
     product_settings products;
 } nowcast_settings;
 

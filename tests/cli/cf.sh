@@ -29,6 +29,7 @@ cp "$tmp/out/1.nc" "$tmp/rain.nc"
 made "a packed forecast" "$gen" nowcast "$tmp/rain.nc" --lead 15 --members 2
 made "a forecast of floats" "$gen" nowcast "$tmp/rain.nc" --lead 15 --encoding float
 
+made "a forecast with latitudes" "$gen" nowcast "$tmp/rain.nc" --lead 15 --latitudes
 made "products of an ensemble" "$gen" nowcast "$tmp/rain.nc" --method steps --lead 30 --members 3 --exceed 1,5 \
     --mean --percentiles 10,90 --accumulate 15
 [ -n "$(command -v ncgen)" ] && ncgen -o "$tmp/depth.nc" - <<'EOF'
