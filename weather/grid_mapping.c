@@ -216,6 +216,20 @@ static const char *const numeric[] = { "lat_0", "lon_0", "lat_1", "lat_2",   "la
                                        "lonc",  "h",     "zone",  "o_lat_p", "o_lon_p",
                                        "a",     "b",     "rf",    "R",       NULL };
 
+/* PROJ projects with a parallel in the hemisphere of the pole, whatever its sign, but writes WKT of
+ * the other pole. */
+static gen_status settle_pole(parts *p)
+{
+    double pole, parallel;
+    if (strcmp(text_of(p, "proj"), "stere") != 0 || !find(p, "lat_ts"))
+        return GEN_OK;
+    GEN_TRY(number_of(p, "lat_0", 0, &pole));
+    GEN_TRY(number_of(p, "lat_ts", 0, &parallel));
+    if (fabs(fabs(pole) - 90) > 1e-9 || pole * parallel >= 0)
+        return GEN_OK;
+    return put_number(p, "lat_ts", -parallel);
+}
+
 static gen_status split(const char *text, parts *p)
 {
     p->n = 0;
@@ -234,6 +248,7 @@ static gen_status split(const char *text, parts *p)
     }
     if (!figure)
         GEN_TRY(put(p, "datum", "WGS84"));
+    GEN_TRY(settle_pole(p));
     return find(p, "proj") ? GEN_OK
                            : gen_fail(GEN_EDATA, "projection '%.100s' has no +proj=", text);
 }
@@ -615,16 +630,12 @@ static bool left_out(const struct mapping *m, const parts *p, const parameter *a
 static gen_status parameter_to_cf(gen_json_writer *w, const struct mapping *m, const parts *p,
                                   const parameter *a)
 {
-    double v, pole;
+    double v;
     if (left_out(m, p, a))
         return GEN_OK;
     if (strcmp(a->proj, "lat_1") == 0)
         return parallels_to_cf(w, p);
     GEN_TRY(number_of(p, a->proj, a->preset, &v));
-    if (strcmp(m->cf, "polar_stereographic") == 0 && strcmp(a->proj, "lat_ts") == 0) {
-        GEN_TRY(number_of(p, "lat_0", 90, &pole));
-        v = copysign(v, pole); /* PROJ does not look at its sign */
-    }
     if (a->offset != 0)
         v = fmod(v + a->offset + 540, 360) - 180;
     gen_json_put_real(w, a->cf, v);

@@ -169,6 +169,40 @@ static void strings_are_tidied(void **state)
     assert_null(text);
 }
 
+static void place_of(const char *proj, char *attributes, double *x, double *y)
+{
+    gen_radar_grid g = { .height = 2, .width = 2, .x = axis, .y = axis };
+    gen_projection *p = NULL;
+    g.proj4 = (char *)proj;
+    g.attributes = attributes;
+    assert_int_equal(gen_projection_open(&p, &g), GEN_OK);
+    assert_true(gen_projection_forward(p, -70, 30, x, y));
+    gen_projection_free(&p);
+}
+
+/* A parallel of the other hemisphere is meant of the pole's own, in all that we write too. */
+static void the_south_pole_stays_in_the_south(void **state)
+{
+    (void)state;
+    double x[3], y[3];
+    char *name = NULL, *attributes = NULL;
+    const char *wrong = "+proj=stere +lat_0=-90 +lon_0=0 +lat_ts=71 +R=6371000";
+    place_of("+proj=stere +lat_0=-90 +lon_0=0 +lat_ts=-71 +R=6371000", NULL, &x[0], &y[0]);
+    place_of(wrong, NULL, &x[1], &y[1]);
+    assert_int_equal(gen_projection_cf(wrong, &name, &attributes), GEN_OK);
+    assert_non_null(strstr(attributes, "\"standard_parallel\":-71"));
+    char *wkt = strstr(attributes, "\"crs_wkt\"") - 1; /* alone */
+    *wkt = '{';
+    place_of(NULL, wkt, &x[2], &y[2]);
+    for (int i = 0; i < 3; i++) {
+        assert_float_equal(x[i], x[0], 1e-6);
+        assert_float_equal(y[i], y[0], 1e-6);
+    }
+    assert_true(y[0] > 1.8e6 && y[0] < 2e6); /* 20 degrees from the pole, a good 2200 km */
+    gen_free(name);
+    gen_free(attributes);
+}
+
 /* Everything but EPSG codes, with PROJ's database out of sight. */
 static void database_is_not_needed(void **state)
 {
@@ -200,6 +234,7 @@ int main(void)
         cmocka_unit_test(hostile_attributes_end_in_a_sentence),
         cmocka_unit_test(other_attributes_are_understood),
         cmocka_unit_test(strings_are_tidied),
+        cmocka_unit_test(the_south_pole_stays_in_the_south),
         cmocka_unit_test(database_is_not_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
