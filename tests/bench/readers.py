@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Radar files of each format: one file, ours beside pysteps' importer of it, in turn.
+"""Radar files of each format: one file, ours beside pysteps' importer of it, in turn; beside wradlib, iris or NumPy
+where pysteps has none.
 
     GEN_SHARED=../shared python tests/bench/readers.py build [--rounds N] [FORMAT...]
 
-Needs pysteps, and the libraries that its importers use (h5py, pygrib, rasterio, Pillow ...). Ours is
+Needs pysteps, wradlib and iris, and the libraries that they use (h5py, pygrib, rasterio, Pillow ...). Ours is
 build/tests/bench/read_radar: gen_radar_read in one process, on one thread, which also makes mm/h of dBZ and depths;
-pysteps gives them as they are. Both read the file anew each time and have it in the page cache. To add a format: a
+the others give them as they are. Both read the file anew each time and have it in the page cache. To add a format: a
 line in FILES.
 """
 import argparse
@@ -13,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,9 +35,58 @@ FILES = [
      {"product": "AQC", "unit": "mm", "accutime": 5.0}, []),
     ("GRIB 2 (MRMS), 3500 x 7000", "mrms_grib2/PrecipRate_00.00_20190610-000000.grib2", "import_mrms_grib",
      {"window_size": 1}, []),
-    ("RADOLAN (DWD), 900 x 900", "radolan/raa01-rw_10000-1408102050-dwd---bin.gz", "import_dwd_radolan",
-     {"product_name": "RW"}, []),
+    ("RADOLAN (DWD), 900 x 900; pysteps reads it unpacked", "radolan/raa01-rw_10000-1408102050-dwd---bin.gz",
+     "import_dwd_radolan", {"product_name": "RW"}, []),
+    ("RADOLAN.gz RW, 900 x 900; wradlib", "radolan/raa01-rw_10000-1408102050-dwd---bin.gz", "wradlib_one", {}, []),
+    ("RADOLAN.gz RX, 900 x 900; wradlib", "radolan/raa01-rx_10000-1408102050-dwd---bin.gz", "wradlib_one", {}, []),
+    ("RADOLAN.tar.bz2 RV, 25 x 1200 x 1100; wradlib", "radolan/DE1200_RV2210180700.tar.bz2", "wradlib_tar", {}, []),
+    ("NIMROD, 2 x 704 x 548; iris", "nimrod/201007020900_u1096_ng_ey00_visibility0180_screen_2km", "iris_fields", {},
+     ["native"]),
+    ("MeteoNet .npz, 45 x 565 x 784; NumPy, float32", "meteonet_npz/rainfall_NW_2016_08.3.npz", "numpy_maps", {},
+     ["native"]),
 ]
+
+
+def wradlib_one(path):
+    import wradlib
+    wradlib.io.read_radolan_composite(path)
+
+
+def wradlib_tar(path):
+    import io
+    import tarfile
+    import wradlib
+    with tarfile.open(path) as tar:
+        for member in tar.getmembers():
+            wradlib.io.read_radolan_composite(io.BytesIO(tar.extractfile(member).read()))
+
+
+def iris_fields(path):
+    import iris
+    for cube in iris.load_raw(path):
+        cube.data
+
+
+def numpy_maps(path):
+    import numpy as np
+    file = np.load(path, allow_pickle=True)
+    places = np.load(os.path.join(os.path.dirname(path), "radar_coords_NW.npz"))
+    file["dates"], places["lats"], places["lons"]  # as ours reads them
+    data = file["data"].astype("f4")
+    data[data < 0] = np.nan
+    data /= 100  # mm
+
+
+OTHERS = {f.__name__: f for f in (wradlib_one, wradlib_tar, iris_fields, numpy_maps)}
+
+
+def unpacked(path, folder):
+    """pysteps' importer of RADOLAN opens files as they are."""
+    import gzip
+    out = os.path.join(folder, "radolan")
+    with gzip.open(path) as f, open(out, "wb") as to:
+        to.write(f.read())
+    return out
 
 
 def serve():
@@ -50,7 +101,7 @@ def serve():
         try:
             for _ in range(n):
                 start = time.perf_counter()
-                getattr(importers, name)(path, **arguments)
+                (OTHERS.get(name) or getattr(importers, name))(path, **arguments)
                 best = min(best, 1e3 * (time.perf_counter() - start))
             print(best, file=out, flush=True)
         except Exception as e:
@@ -80,18 +131,25 @@ def main():
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("formats", nargs="*", help="only those whose names begin so")
     a = ap.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        run(a, scratch)
+
+
+def run(a, scratch):
     peer, notes = Peer(), []
     print(f"one file of each format, best of {3 * a.rounds} reads, {a.rounds} rounds in turn")
-    print("| format | libgen ms | pysteps ms | times ours |\n|---|---|---|---|")
+    print("| format | libgen ms | theirs ms | times ours |\n|---|---|---|---|")
     for name, file, importer, arguments, options in FILES:
         path = os.path.join(NATIVE, file)
         if (a.formats and not any(name.lower().startswith(f.lower()) for f in a.formats)) or not os.path.exists(path):
             continue
+        if importer == "import_dwd_radolan":
+            path = unpacked(path, scratch)
         ours, theirs = [], []
         for _ in range(a.rounds):
-            run = subprocess.run([os.path.join(a.build, "tests/bench/read_radar"), "3", path, *options],
-                                 capture_output=True, text=True)
-            ours.append(run.stdout.strip() or run.stderr.strip())
+            done = subprocess.run([os.path.join(a.build, "tests/bench/read_radar"), "3", path, *options],
+                                  capture_output=True, text=True)
+            ours.append(done.stdout.strip() or done.stderr.strip())
             theirs.append(peer.read(3, importer, path, arguments))
         best = [min(filter(None, map(number, t)), default=None) for t in (ours, theirs)]
         notes += [f"{name}: {t[0]}" for t, b in zip((ours, theirs), best) if b is None]

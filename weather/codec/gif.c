@@ -24,6 +24,7 @@
 
 #define LZW_MOST 4096 /* pixels that one byte can become, and more */
 #define MAX_COMMENT 4096
+#define STRIDE 16 /* bytes that are copied at once */
 
 #define SWISS_PROJECTION                                                                           \
     "+proj=somerc +lat_0=46.9524055555556 +lon_0=7.43958333333333 +k_0=1 +x_0=600000 +y_0=200000 " \
@@ -96,21 +97,27 @@ typedef struct codes {
     int held; /* bits in `bits` */
 } codes;
 
-/* The next code of `width` bits; -1 at the end. */
-static int next_code(codes *c, int width)
+/* As many bits as fit; false at the end. */
+static bool refill(codes *c)
 {
-    while (c->held < width) {
-        if (!c->block)
-            return -1;
-        if (c->at == c->block[0]) {
-            c->at = 0;
-            if (DGifGetCodeNext(c->gif, &c->block) == GIF_ERROR)
-                return -1;
-            continue;
-        }
+    if (c->block && c->at == c->block[0]) {
+        c->at = 0;
+        if (DGifGetCodeNext(c->gif, &c->block) == GIF_ERROR)
+            return false;
+    }
+    while (c->block && c->at < c->block[0] && c->held <= 56) {
         c->bits |= (uint64_t)c->block[1 + c->at++] << c->held;
         c->held += 8;
     }
+    return c->block != NULL;
+}
+
+/* The next code of `width` bits; -1 at the end. */
+static int next_code(codes *c, int width)
+{
+    while (c->held < width)
+        if (!refill(c))
+            return -1;
     int code = (int)(c->bits & ((1u << width) - 1));
     c->bits >>= width;
     c->held -= width;
@@ -123,6 +130,21 @@ typedef struct run {
     uint64_t from;
     uint32_t length;
 } run;
+
+/* Appends the pixels of a run, which may go on into what it writes. There is room for n, and for
+ * STRIDE behind them. */
+static uint64_t repeat(unsigned char *out, uint64_t used, uint64_t n, run r)
+{
+    uint64_t length = r.length < n - used ? r.length : n - used;
+    if (used - r.from >= STRIDE) {
+        for (uint64_t i = 0; i < length; i += STRIDE)
+            memcpy(out + used + i, out + r.from + i, STRIDE);
+        return length;
+    }
+    for (uint64_t i = 0; i < length; i++)
+        out[used + i] = out[r.from + i];
+    return length;
+}
 
 /* LZW of `root` bits into n pixels; returns how many there are. */
 static uint64_t unpack(codes *c, int root, unsigned char *out, uint64_t n)
@@ -154,10 +176,8 @@ static uint64_t unpack(codes *c, int root, unsigned char *out, uint64_t n)
             out[used++] = (unsigned char)code;
             continue;
         }
-        const run r = known[code];
-        last.length = r.length < n - used ? r.length : (uint32_t)(n - used);
-        for (uint32_t i = 0; i < last.length; i++) /* may run into what it writes */
-            out[used++] = out[r.from + i];
+        last.length = (uint32_t)repeat(out, used, n, known[code]);
+        used += last.length;
     }
     return used;
 }
@@ -217,7 +237,7 @@ static gen_status read_picture(gen_radar_file *f, GifFileType *gif)
         return gen_fail(GEN_EDATA, "'%s' is cut: %d x %d pixels are not in %llu bytes", f->path,
                         image->Width, image->Height, (unsigned long long)f->size);
     GEN_TRY(gen_raster_size(f, image->Height, image->Width, 1, cells));
-    GEN_TRY(gen_alloc_raw((void **)&k->cells, cells, 1, "a picture"));
+    GEN_TRY(gen_alloc_raw((void **)&k->cells, cells + STRIDE, 1, "a picture"));
     take_colours(k, gif);
     return read_pixels(f, gif, cells);
 }

@@ -363,13 +363,28 @@ static gen_status nimrod_open(gen_radar_file *f)
 
 static double cell_at(const nimrod_state *k, const unsigned char *p)
 {
-    switch (k->size) {
-    case 1:
+    if (k->size == 1)
         return k->type == BYTE ? (double)*p : (double)(int8_t)*p;
-    case 2:
-        return (int16_t)gen_big16(p);
-    default:
-        return k->type == REAL ? real_at(p, 0) : (double)(int32_t)gen_big32(p);
+    return k->type == REAL ? real_at(p, 0) : (double)(int32_t)gen_big32(p);
+}
+
+/* Of two bytes, as nearly all files have them. */
+static void read_row16(const nimrod_state *k, const unsigned char *row, int64_t n, int missing,
+                       float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int v = (int16_t)(uint16_t)(row[2 * i] << 8 | row[2 * i + 1]);
+        out[i] = v != missing ? (float)(v * k->scale + k->offset) : NAN;
+    }
+}
+
+static void read_row(const nimrod_state *k, const unsigned char *row, int64_t n, double missing,
+                     float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double v = cell_at(k, row + i * k->size);
+        bool there = v != missing && fabs(v) < 1e30;
+        out[i] = there ? (float)(v * k->scale + k->offset) : NAN;
     }
 }
 
@@ -378,14 +393,14 @@ static gen_status nimrod_read(gen_radar_file *f, int64_t frame, float *values)
     const nimrod_state *k = f->state;
     const unsigned char *h = k->header[frame], *data = h + HEADER + 8;
     int64_t height = f->grid.height, width = f->grid.width;
-    double missing = k->type == REAL ? real_at(h, MISSING_REAL) : int_at(h, MISSING_INT);
+    int missing = int_at(h, MISSING_INT);
     for (int64_t j = 0; j < height; j++) {
         const unsigned char *row = data + (k->south_first ? height - 1 - j : j) * width * k->size;
-        for (int64_t i = 0; i < width; i++) {
-            double v = cell_at(k, row + i * k->size);
-            bool there = v != missing && fabs(v) < 1e30;
-            values[j * width + i] = there ? (float)(v * k->scale + k->offset) : NAN;
-        }
+        if (k->size == 2)
+            read_row16(k, row, width, missing, values + j * width);
+        else
+            read_row(k, row, width, k->type == REAL ? real_at(h, MISSING_REAL) : missing,
+                     values + j * width);
     }
     return GEN_OK;
 }

@@ -83,8 +83,9 @@ static void convert_dbz(const gen_radar_file *f, float *values, int64_t n)
 static float amount(float v, double factor, float threshold)
 {
     v = v == GEN_UNDETECTED ? 0 : v;
-    float rain = (float)((double)v * factor);
-    return bounded(v < 0 ? NAN : rain, threshold);
+    float rain = (float)((double)v * factor), wet = rain < threshold ? 0 : rain;
+    float known = v < 0 ? NAN : wet;
+    return rain > MOST_RAIN ? NAN : known;
 }
 
 void gen_radar_rate_convert(const gen_radar_file *f, float *values, int64_t n)
