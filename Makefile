@@ -521,7 +521,7 @@ run-demo: all
 
 # ---- tests -------------------------------------------------------------------------------------------
 # Without the weather room or FFmpeg their tests are left out.
-ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"(weather|media)/|<libgen/(weather|plot|products)' $(TESTS)))
+ROOM_TESTS := $(if $(HAVE_WEATHER),,$(shell grep -lE '"(weather|media)/|<libgen/(weather|plot|products|verify)|"tests/(radar|hdf5)_' $(TESTS)))
 ROOM_TESTS += $(if $(HAVE_FFMPEG),,$(shell grep -lE '<libav' $(TESTS)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(ROOM_TESTS),$(TESTS)))
 FUZZ_NAMES := $(notdir $(FUZZ:.c=))
