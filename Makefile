@@ -358,9 +358,7 @@ CHECK_OPS := \
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
     tests/fuzz/json.c \
-    tests/fuzz/netcdf.c \
     tests/fuzz/pickle.c \
-    tests/fuzz/projection.c \
     tests/fuzz/safetensors.c \
 
 FUZZ_WEATHER := \
@@ -368,11 +366,13 @@ FUZZ_WEATHER := \
     tests/fuzz/gif.c \
     tests/fuzz/grib.c \
     tests/fuzz/knmi.c \
+    tests/fuzz/netcdf.c \
     tests/fuzz/nimrod.c \
     tests/fuzz/npz.c \
     tests/fuzz/odim.c \
     tests/fuzz/pgm.c \
     tests/fuzz/picture.c \
+    tests/fuzz/projection.c \
     tests/fuzz/radolan.c \
 
 FUZZ += $(if $(HAVE_WEATHER),$(FUZZ_WEATHER))
