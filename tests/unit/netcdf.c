@@ -319,9 +319,8 @@ static void words_decide_where_units_do_not(void **state)
     gen_radar_free(&s);
 }
 
-static void variables_are_chosen_by_name(void **state)
+static void make_many(bool words)
 {
-    (void)state;
     int dims[2], group;
     begin();
     axes(dims, "m");
@@ -330,18 +329,30 @@ static void variables_are_chosen_by_name(void **state)
     values(var("a", NC_FLOAT, 2, dims, TEXTS("units", "mm/h")), six);
     values(var("b", NC_FLOAT, 2, dims, TEXTS("units", "mm/h")), (double[]){ 6, 5, 4, 3, 2, 1 });
     values(var("quality", NC_FLOAT, 2, dims, TEXTS("units", "1")), six);
+    if (words)
+        values(var("c", NC_FLOAT, 2, dims, TEXTS("units", "mm/h", "long_name", "Rain rate")), six);
     nc_def_grp(nc, "more", &group);
     int id;
     nc_def_var(group, "c", NC_FLOAT, 2, dims, &id);
     nc_put_att_text(group, id, "units", 4, "mm/h");
     nc_put_var_double(group, id, (double[]){ 7, 7, 7, 7, 7, 7 });
     end();
+}
+
+static void variables_are_chosen_by_name(void **state)
+{
+    (void)state;
+    make_many(true);
+    gen_radar_contents *c = NULL;
+    assert_int_equal(gen_radar_inspect(&c, path, NULL), GEN_OK);
+    assert_string_equal(c->name, "c"); /* its words speak of rain */
+    gen_radar_contents_free(&c);
+    make_many(false);
     expect_sentence(NULL, "several fields of rain, 'a' and 'b': name the variable");
     gen_radar_read_options o = { .variable = "b" };
     gen_radar_sequence *s = read_with(&o);
     assert_true(s->rain[0] == 6 && s->time[0] == T0 + 180);
     gen_radar_free(&s);
-    gen_radar_contents *c = NULL;
     o.variable = "quality";
     assert_int_equal(gen_radar_inspect(&c, path, &o), GEN_OK);
     assert_true(c->quantity == GEN_RADAR_OTHER && c->values[5] == 6);
@@ -362,16 +373,21 @@ static void variables_are_chosen_by_name(void **state)
 
 /* ---- times ------------------------------------------------------------------------------- */
 
-static int64_t first_time(const char *units)
+static void make_time(const char *units, const char *calendar)
 {
     int dims[3];
     begin();
     dims[0] = dim("time", 1);
     axes(dims + 1, "m");
-    int time = var("time", NC_DOUBLE, 1, dims, TEXTS("units", units));
+    int time = var("time", NC_DOUBLE, 1, dims, TEXTS("units", units, "calendar", calendar));
     values(var("rain", NC_DOUBLE, 3, dims, TEXTS("units", "mm/h")), six);
     values(time, (double[]){ 30 });
     end();
+}
+
+static int64_t first_time(const char *units)
+{
+    make_time(units, "standard");
     gen_radar_sequence *s = read_with(NULL);
     int64_t t = s->time[0];
     gen_radar_free(&s);
@@ -388,6 +404,13 @@ static void other_zones_are_understood(void **state)
     assert_int_equal(first_time("seconds since 2018-08-24 12:00:00 -6"), T0 + 30);
     assert_int_equal(first_time("milliseconds since 2018-08-24 18:00:00.0"), T0);
     assert_int_equal(first_time("days since 2018-07-25 18:00"), T0);
+    assert_int_equal(first_time("seconds since 1980-01-06 00:00:00 UTC"), 315964830);
+    make_time("minutes since 2018-08-24 18:00", "julian"); /* of one mind with ours, these years */
+    gen_radar_sequence *s = read_with(NULL);
+    assert_int_equal(s->time[0], T0 + 1800);
+    gen_radar_free(&s);
+    make_time("days since 1800-01-01", "julian");
+    expect_sentence(NULL, "'time:calendar' is 'julian', expected standard");
     static const char *const bad[] = { "minutes since 2018-08-24 18:00 +25:00",
                                        "minutes since 2018-08-24 18:00 +5:99",
                                        "minutes since 2018-08-24 18:00 +",

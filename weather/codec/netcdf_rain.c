@@ -3,9 +3,10 @@
  * Which variable of a netCDF file is the rain, and what its numbers are.
  *
  * The variable that was asked for ("precip", "Grid/precipitation"), else rain_rate, else the only
- * rain rate, else the only depth of rain, else the only reflectivity: of the root group, else of
- * the groups in it. mm/h and dBZ say by themselves what they are; a depth (mm, kg m-2) and a flux
- * (kg m-2 s-1, m s-1) are rain when standard_name, long_name or the name say so.
+ * rain rate, else the only depth of rain, else the only reflectivity (those whose words speak of
+ * rain before others): of the root group, else of the groups in it. mm/h and dBZ say by themselves
+ * what they are; a depth (mm, kg m-2) and a flux (kg m-2 s-1, m s-1) are rain when standard_name,
+ * long_name or the name say so.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -68,28 +69,36 @@ static bool is_field(const gen_radar_file *f, int variable)
            rank <= GEN_NETCDF_RANK;
 }
 
+/* The only field of this quantity, of those that speak of rain or of all; k->rain -1: none. */
+static gen_status search_fields(gen_radar_file *f, gen_radar_quantity quantity, bool speaking)
+{
+    gen_netcdf_state *k = f->state;
+    char first[NC_MAX_NAME + 1], second[NC_MAX_NAME + 1];
+    double factor;
+    int n = 0;
+    nc_inq_nvars(k->nc, &n);
+    for (int v = 0; v < n; v++) {
+        if (!is_field(f, v) || quantity_of(f, v, &factor) != quantity ||
+            (speaking && !is_rain(f, v)))
+            continue;
+        if (k->rain >= 0)
+            return gen_fail(GEN_EDATA,
+                            "'%s' holds several fields of rain, '%s' and '%s': name the variable",
+                            f->path, gen_netcdf_variable_name(f, k->rain, first),
+                            gen_netcdf_variable_name(f, v, second));
+        k->rain = v;
+    }
+    return GEN_OK;
+}
+
 /* The rain of the group k->nc: GEN_OK with k->rain -1 when there is none. */
 static gen_status search_group(gen_radar_file *f)
 {
     static const gen_radar_quantity order[] = { GEN_RADAR_RATE, GEN_RADAR_DEPTH, GEN_RADAR_DBZ };
     gen_netcdf_state *k = f->state;
-    char first[NC_MAX_NAME + 1], second[NC_MAX_NAME + 1];
-    double factor;
-    int n = 0;
     k->rain = -1;
-    nc_inq_nvars(k->nc, &n);
-    for (int q = 0; q < GEN_LEN(order) && k->rain < 0; q++)
-        for (int v = 0; v < n; v++) {
-            if (!is_field(f, v) || quantity_of(f, v, &factor) != order[q])
-                continue;
-            if (k->rain >= 0)
-                return gen_fail(GEN_EDATA,
-                                "'%s' holds several fields of rain, '%s' and '%s': name the "
-                                "variable",
-                                f->path, gen_netcdf_variable_name(f, k->rain, first),
-                                gen_netcdf_variable_name(f, v, second));
-            k->rain = v;
-        }
+    for (int i = 0; i < 2 * GEN_LEN(order) && k->rain < 0; i++)
+        GEN_TRY(search_fields(f, order[i / 2], i % 2 == 0));
     return GEN_OK;
 }
 

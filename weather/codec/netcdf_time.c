@@ -39,7 +39,13 @@ static gen_status read_clock(const gen_radar_file *f, int variable, clock *out)
     return status ? gen_fail_in(status, "'%s': attribute '%s:units'", f->path, name) : GEN_OK;
 }
 
-static gen_status check_calendar(const gen_radar_file *f, int variable)
+/* The Julian calendar has the same leap years from 1901 to 2099. */
+static bool in_julian_years(int64_t t)
+{
+    return t > -2172182400 && t < 4107456000;
+}
+
+static gen_status check_calendar(const gen_radar_file *f, int variable, const clock *c)
 {
     static const char *const known[] = { "standard", "gregorian", "proleptic_gregorian" };
     char name[NC_MAX_NAME + 1], text[GEN_NETCDF_WORD];
@@ -47,6 +53,9 @@ static gen_status check_calendar(const gen_radar_file *f, int variable)
     bool fine = text[0] == 0;
     for (int i = 0; i < GEN_LEN(known); i++)
         fine = fine || strcmp(text, known[i]) == 0;
+    if (strcmp(text, "julian") == 0)
+        fine = in_julian_years(c->reference) && in_julian_years(f->time[0]) &&
+               in_julian_years(f->time[f->frames - 1]);
     return fine ? GEN_OK
                 : gen_fail(GEN_EDATA, "'%s': attribute '%s:calendar' is '%.40s', expected standard",
                            f->path, gen_netcdf_variable_name(f, variable, name), text);
@@ -266,7 +275,6 @@ gen_status gen_netcdf_read_times(gen_radar_file *f)
         return GEN_OK;
     }
     GEN_TRY(read_clock(f, variable, &c));
-    GEN_TRY(check_calendar(f, variable));
     GEN_GOTO(GEN_ALLOC(&value, f->frames, "times"));
     if (f->frames == 1)
         GEN_GOTO(single_value(f, variable, value));
@@ -274,6 +282,7 @@ gen_status gen_netcdf_read_times(gen_radar_file *f)
         GEN_GOTO(gen_netcdf_coordinate_values(f, variable, f->frames, value));
     for (int64_t i = 0; i < f->frames; i++)
         GEN_GOTO(to_seconds(f, &c, value[i], i, &f->time[i]));
+    GEN_GOTO(check_calendar(f, variable, &c));
     GEN_GOTO(read_interval(f, variable, &c));
 done:
     gen_free(value);
