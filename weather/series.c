@@ -487,8 +487,6 @@ static gen_status decode(gen_radar_sequence *q, series *s, int64_t first, int64_
     gen_radar_file *later = NULL, *f = NULL;
     int64_t cells = q->grid.height * q->grid.width;
     int index = -1;
-    for (int64_t i = 0; i < q->frames * cells; i++)
-        q->rain[i] = NAN;
     for (int64_t i = first; i <= last; i++) {
         const entry *e = &s->entries[i];
         int64_t at = s->step ? (e->time - q->time[0]) / s->step : 0;
@@ -502,6 +500,9 @@ static gen_status decode(gen_radar_sequence *q, series *s, int64_t first, int64_
             GEN_GOTO(gen_radar_grid_copy(&q->grid, &f->grid));
         }
     }
+    for (int64_t at = 0; at < q->frames; at++)
+        for (int64_t i = 0; i < cells && !there[at]; i++)
+            q->rain[at * cells + i] = NAN;
 done:
     gen_radar_file_close(&later);
     return status;

@@ -2,12 +2,12 @@
 """Radar files of each format: one file, ours beside pysteps' importer of it, in turn; beside wradlib, iris or NumPy
 where pysteps has none.
 
-    GEN_SHARED=../shared python tests/bench/readers.py build [--rounds N] [FORMAT...]
+    GEN_SHARED=../shared python tests/bench/readers.py build [FORMAT...] [--rounds N]
 
 Needs pysteps, wradlib and iris, and the libraries that they use (h5py, pygrib, rasterio, Pillow ...). Ours is
 build/tests/bench/read_radar: gen_radar_read in one process, on one thread, which also makes mm/h of dBZ and depths;
-the others give them as they are. Both read the file anew each time and have it in the page cache. To add a format: a
-line in FILES.
+the others give them as they are. pysteps' importer of FMI's GeoTIFF stands here (fmi_geotiff), with rasterio for GDAL.
+Both read the file anew each time and have it in the page cache. To add a format: a line in FILES.
 """
 import argparse
 import json
@@ -30,7 +30,7 @@ FILES = [
     ("netCDF CF (BoM), 512 x 512", "bom_netcdf/2_20180616_101200.prcp-cscn.nc", "import_bom_rf3", {}, []),
     ("PGM.gz (FMI), 1226 x 760", "fmi_pgm/201609281445_fmi.radar.composite.lowest_FIN_SUOMI1.pgm.gz",
      "import_fmi_pgm", {"gzipped": True}, []),
-    ("GeoTIFF (FMI), 7316 x 4963", "fmi_geotiff/201609281445_FINUTM.tif", "import_fmi_geotiff", {}, []),
+    ("GeoTIFF (FMI), 7316 x 4963", "fmi_geotiff/201609281445_FINUTM.tif", "fmi_geotiff", {}, []),
     ("GIF (MeteoSwiss), 640 x 710", "mch_gif/AQC151351545F_00005.801.gif", "import_mch_gif",
      {"product": "AQC", "unit": "mm", "accutime": 5.0}, []),
     ("GRIB 2 (MRMS), 3500 x 7000", "mrms_grib2/PrecipRate_00.00_20190610-000000.grib2", "import_mrms_grib",
@@ -77,7 +77,20 @@ def numpy_maps(path):
     data /= 100  # mm
 
 
-OTHERS = {f.__name__: f for f in (wradlib_one, wradlib_tar, iris_fields, numpy_maps)}
+def fmi_geotiff(path):
+    """The steps of pysteps' import_fmi_geotiff, which needs GDAL's own Python module, with rasterio's GDAL."""
+    import numpy as np
+    import rasterio
+    with rasterio.open(path) as f:
+        rain = f.read(1).astype(float)
+        mask = rain == 255
+        rain = (rain - 64.0) / 2.0
+        rain[mask] = np.nan
+        least = np.nanmin(rain)
+        return rain, f.crs.to_wkt(), f.transform, least, np.nanmin(rain[rain > least])
+
+
+OTHERS = {f.__name__: f for f in (wradlib_one, wradlib_tar, iris_fields, numpy_maps, fmi_geotiff)}
 
 
 def unpacked(path, folder):
