@@ -300,7 +300,7 @@ static gen_status gather(series *s)
         const source *f = &s->files[index];
         if (!s->by_name || in_limits(s, f->named) || s->n_open == s->n)
             GEN_TRY(add_file(s, index));
-        if (s->by_name || s->n_open == s->n) {
+        if (s->n_entries && (s->by_name || s->n_open == s->n)) {
             qsort(s->entries, (size_t)s->n_entries, sizeof *s->entries, by_time);
             GEN_TRY(join_duplicates(s));
         }

@@ -84,7 +84,7 @@ static bool no_child_is_left(void)
 static gen_status spin(gen_radar_file *f)
 {
     (void)f;
-    for (volatile int i = 0;; i++) {
+    for (volatile unsigned i = 0;; i++) {
     }
     return GEN_OK;
 }
