@@ -7,7 +7,8 @@
  * its states, so that it can run a few lead times at a time: as many as fit the memory budget.
  *
  * The grid is padded with dry cells at its south and east edge to multiples of 32; rain is clamped
- * at 0 on the way in and out.
+ * at 0 on the way in and out. Cells that the newest frame does not measure are missing in the
+ * output.
  */
 #include "weather/dgmr_run.h"
 
@@ -43,6 +44,7 @@ struct run {
     gen_backend *backend;
     gen_plan *latent, *sampler;
     float *state[GEN_DGMR_LEVELS]; /* the conditioning stack's */
+    const float *newest;           /* [height,width] of the frames */
     float *rain;                   /* [lead_steps,height,width], one member */
 };
 
@@ -207,7 +209,7 @@ static gen_status run_conditioning(struct run *r, const float *frames)
     for (int64_t y = 0; y < r->c->frames * r->height; y++) {
         float *row = to + (y / r->height * r->padded_h + y % r->height) * r->padded_w;
         for (int64_t x = 0; x < r->width; x++)
-            row[x] = fmaxf(frames[y * r->width + x], 0);
+            row[x] = fmaxf(frames[y * r->width + x], 0); /* 0 of NaN too */
     }
     struct share share = { .whole = &r->o->progress, .total = (double)r->o->members };
     GEN_GOTO(gen_plan_run(plan, &(gen_progress){ report_share, &share }));
@@ -234,8 +236,8 @@ static gen_status run_latent(struct run *r, int64_t member)
     return GEN_OK;
 }
 
-/* The plan's rain [1,chunk,H,W,1] from lead time `first` on, cropped and clamped, into the member.
- */
+/* The plan's rain [1,chunk,H,W,1] from lead time `first` on, cropped, clamped and masked, into the
+ * member. */
 static gen_status take_rain(struct run *r, int64_t member, int64_t first, int64_t count)
 {
     const float *from = gen_plan_output(r->sampler, RAIN).data;
@@ -243,9 +245,10 @@ static gen_status take_rain(struct run *r, int64_t member, int64_t first, int64_
     for (int64_t y = 0; y < count * r->height; y++) {
         const float *row = from + (y / r->height * r->padded_h + y % r->height) * r->padded_w;
         float *to = r->rain + (first * r->height + y) * r->width;
+        const float *seen = r->newest + y % r->height * r->width;
         for (int64_t x = 0; x < r->width; x++) {
             finite &= isfinite(row[x]) != 0;
-            to[x] = row[x] > 0 ? row[x] : 0;
+            to[x] = isnan(seen[x]) ? NAN : row[x] > 0 ? row[x] : 0;
         }
     }
     if (!finite)
@@ -306,6 +309,7 @@ gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
     r.c = options->model->config;
     r.padded_h = (height + 31) / 32 * 32;
     r.padded_w = (width + 31) / 32 * 32;
+    r.newest = frames + (r.c->frames - 1) * height * width;
     GEN_GOTO(gen_alloc_raw((void **)&r.rain, (uint64_t)(options->lead_steps * height * width),
                            sizeof *r.rain, "nowcast: a member"));
     GEN_GOTO(

@@ -7,8 +7,9 @@
 
 #include <libgen/weather.h>
 
-/* frames [4,height,width] mm/h, oldest first, without NaN (missing cells are 0). The sink gets each
- * member whole, [lead_steps,height,width] mm/h; options have their defaults filled in. */
+/* frames [4,height,width] mm/h, oldest first; missing cells (NaN) are read as 0. The sink gets each
+ * member whole, [lead_steps,height,width] mm/h, missing where the newest frame is; options have
+ * their defaults filled in. */
 gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
                             const gen_nowcast_options *options, gen_nowcast_sink *sink,
                             void *cookie);

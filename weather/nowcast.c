@@ -32,8 +32,14 @@ typedef struct job {
     void *cookie;
     int64_t cells;
     const float *newest; /* [height,width] */
-    float *out;          /* [lead_steps,height,width] */
+    float *out;          /* [lead_steps,height,width]; of methods with one answer */
 } job;
+
+static gen_status allocate_out(job *j)
+{
+    return gen_alloc_raw((void **)&j->out, (uint64_t)j->o.lead_steps,
+                         (size_t)j->cells * sizeof(float), "nowcast: a member");
+}
 
 static gen_status hand_over(job *j)
 {
@@ -47,6 +53,7 @@ static gen_status hand_over(job *j)
 
 static gen_status persist(job *j)
 {
+    GEN_TRY(allocate_out(j));
     for (int64_t s = 0; s < j->o.lead_steps; s++)
         memcpy(j->out + s * j->cells, j->newest, (size_t)j->cells * sizeof(float));
     return hand_over(j);
@@ -63,6 +70,7 @@ static gen_status advect(job *j)
     GEN_GOTO(gen_progress_report(&j->o.progress, "motion", 0, 1));
     GEN_GOTO(gen_motion_estimate(&motion, s->rain + (s->frames - n) * j->cells, n, s->grid.height,
                                  s->grid.width, pool));
+    GEN_GOTO(allocate_out(j));
     GEN_GOTO(gen_advect(j->out, &motion, j->newest, j->o.lead_steps, pool, &j->o.progress));
     GEN_GOTO(hand_over(j));
 done:
@@ -71,29 +79,11 @@ done:
     return status;
 }
 
-/* Puts the missing cells back before the member goes on. */
-static gen_status mask_member(void *cookie, int64_t member, const float *rain)
-{
-    job *j = cookie;
-    for (int64_t s = 0; s < j->o.lead_steps; s++)
-        for (int64_t i = 0; i < j->cells; i++)
-            j->out[s * j->cells + i] = isnan(j->newest[i]) ? NAN : rain[s * j->cells + i];
-    return j->sink(j->cookie, member, j->out);
-}
-
 static gen_status generate(job *j)
 {
     const gen_radar_sequence *s = j->s;
-    float *frames = NULL;
-    GEN_TRY(gen_alloc_raw((void **)&frames, (uint64_t)(DGMR_FRAMES * j->cells), sizeof(float),
-                          "nowcast: context"));
-    const float *from = s->rain + (s->frames - DGMR_FRAMES) * j->cells;
-    for (int64_t i = 0; i < DGMR_FRAMES * j->cells; i++)
-        frames[i] = isnan(from[i]) ? 0 : from[i];
-    gen_status status =
-        gen_dgmr_nowcast(frames, s->grid.height, s->grid.width, &j->o, mask_member, j);
-    gen_free(frames);
-    return status;
+    return gen_dgmr_nowcast(s->rain + (s->frames - DGMR_FRAMES) * j->cells, s->grid.height,
+                            s->grid.width, &j->o, j->sink, j->cookie);
 }
 
 /* Frames that stand for a gap hold nothing: they do not count. */
@@ -148,7 +138,6 @@ int64_t gen_nowcast_frames(gen_nowcast_method method)
 gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                        gen_nowcast_sink *sink, void *cookie)
 {
-    gen_status status;
     job j = { .s = s, .sink = sink, .cookie = cookie, .cells = s->grid.height * s->grid.width };
     if (options)
         j.o = *options;
@@ -158,8 +147,7 @@ gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *o
         return gen_fail(GEN_EDATA, "nowcast: the sequence holds no frame");
     j.newest = s->rain + (s->frames - 1) * j.cells;
     GEN_TRY(check(&j));
-    GEN_GOTO(gen_alloc_raw((void **)&j.out, (uint64_t)j.o.lead_steps,
-                           (size_t)j.cells * sizeof(float), "nowcast: a member"));
+    gen_status status = GEN_EINVAL;
     switch (j.o.method) {
     case GEN_NOWCAST_ADVECTION:
         status = advect(&j);
@@ -174,7 +162,6 @@ gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *o
         status = gen_steps_nowcast(s, &j.o, sink, cookie);
         break;
     }
-done:
     gen_free(j.out);
     return status;
 }

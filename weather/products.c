@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Products of an ensemble, field by field: a field is the rain of all members at a lead time, or
- * their sums over a window. Of a field as many rows as fit the memory are held for all members, and
- * worked on in pieces of cells by a pool.
+ * their sums over a window. Of a field as many rows as fit the memory (a block) are held for all
+ * members; products are made of a few rows of it (a part) at a time, in pieces of cells by a pool.
  */
 #include <libgen/products.h>
 
@@ -13,7 +13,8 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/pool.h"
 
-#define BLOCK_MEMORY ((uint64_t)96 << 20)
+#define BLOCK_MEMORY ((uint64_t)160 << 20)
+#define PART 65536   /* cells, about */
 #define PIECE 4096   /* cells of one thread at a time */
 #define BINS 65536   /* of the pooled distribution */
 #define BIN_SIZE 128 /* in a mm/h or mm */
@@ -27,20 +28,21 @@ typedef struct job {
     void *source_cookie, *sink_cookie;
     gen_pool *pool;
     int64_t cells, windows, window_steps;
-    int64_t block_rows;
+    int64_t block_rows, part_rows;
     bool sum;             /* the field now in work */
     int64_t step;         /* of it */
     const double *exceed; /* of it */
     int n_exceed;
-    int64_t held;     /* cells of the block now in work */
-    float *rain;      /* [members,held] */
-    float *product;   /* [n_exceed + n_percentiles + 1,held]: probabilities, percentiles, mean */
-    float *frame;     /* [height,width], as it is read */
-    float *mean;      /* [height,width], of the matched mean only */
-    float *matched;   /* [height,width] */
-    uint64_t *order;  /* [height,width] */
-    uint64_t *pooled; /* [BINS] how many values of valid cells */
-    float *sorted;    /* [threads,members] */
+    int64_t held;        /* cells of the block now in work */
+    int64_t first, part; /* cells of the part of it now in work, and how many */
+    float *rain;         /* [members,held] */
+    float *product;      /* [n_exceed + n_percentiles + 1,part]: probabilities, percentiles, mean */
+    float *frame;        /* [height,width], as it is read */
+    float *mean;         /* [height,width], of the matched mean only */
+    float *matched;      /* [height,width] */
+    uint64_t *order;     /* [height,width] */
+    uint64_t *pooled;    /* [BINS] how many values of valid cells */
+    float *sorted;       /* [threads,members] */
 } job;
 
 /* ---- statistics of a cell ---------------------------------------------------------------- */
@@ -80,15 +82,16 @@ static void fill(const job *j, int64_t cell, float value)
 {
     int n = j->n_exceed + j->o->n_percentiles + 1;
     for (int k = 0; k < n; k++)
-        j->product[k * j->held + cell] = value;
+        j->product[k * j->part + cell] = value;
 }
 
-/* Rain of the members at a cell into v; false when it is the same nothing in all of them. */
+/* Rain of the members at a cell of the part into v; false when it is the same nothing in all of
+ * them. */
 static bool gather(const job *j, int64_t cell, float *v)
 {
     bool wet = false, missing = false;
     for (int64_t m = 0; m < j->s->members; m++) {
-        v[m] = j->rain[m * j->held + cell];
+        v[m] = j->rain[m * j->held + j->first + cell];
         missing = missing || isnan(v[m]);
         wet = wet || v[m] != 0;
     }
@@ -101,14 +104,14 @@ static void work_on_piece(void *ctx, int piece, int thread)
 {
     const job *j = ctx;
     int64_t members = j->s->members, first = (int64_t)piece * PIECE;
-    int64_t end = first + PIECE < j->held ? first + PIECE : j->held;
+    int64_t end = first + PIECE < j->part ? first + PIECE : j->part;
     float *v = j->sorted + thread * members;
     for (int64_t i = first; i < end; i++) {
         float *to = j->product + i;
         double total = 0;
         if (!gather(j, i, v))
             continue;
-        for (int k = 0; k < j->n_exceed; k++, to += j->held) {
+        for (int k = 0; k < j->n_exceed; k++, to += j->part) {
             int64_t count = 0;
             for (int64_t m = 0; m < members; m++)
                 count += (double)v[m] >= j->exceed[k];
@@ -118,7 +121,7 @@ static void work_on_piece(void *ctx, int piece, int thread)
             total += (double)v[m];
         if (j->o->n_percentiles)
             sort(v, members);
-        for (int k = 0; k < j->o->n_percentiles; k++, to += j->held)
+        for (int k = 0; k < j->o->n_percentiles; k++, to += j->part)
             *to = (float)percentile(v, members, j->o->percentiles[k]);
         *to = (float)(total / (double)members);
     }
@@ -126,14 +129,14 @@ static void work_on_piece(void *ctx, int piece, int thread)
 
 /* ---- the probability-matched mean -------------------------------------------------------- */
 
-static void pool_block(const job *j)
+static void pool_part(const job *j)
 {
-    const float *mean = j->product + (j->n_exceed + j->o->n_percentiles) * j->held;
+    const float *mean = j->product + (j->n_exceed + j->o->n_percentiles) * j->part;
     for (int64_t m = 0; m < j->s->members; m++)
-        for (int64_t i = 0; i < j->held; i++) {
+        for (int64_t i = 0; i < j->part; i++) {
             if (isnan(mean[i]))
                 continue;
-            float v = j->rain[m * j->held + i] * BIN_SIZE + 0.5f;
+            float v = j->rain[m * j->held + j->first + i] * BIN_SIZE + 0.5f;
             j->pooled[v < BINS ? (int)v : BINS - 1]++;
         }
 }
@@ -212,21 +215,32 @@ static gen_status load(job *j, int64_t first, int64_t rows)
     return GEN_OK;
 }
 
-static gen_status do_block(job *j, int64_t first, int64_t rows)
+/* Rows of the field; `first` is the first of them. */
+static gen_status do_part(job *j, int64_t first, int64_t rows)
 {
     const gen_products_options *o = j->o;
-    GEN_TRY(load(j, first, rows));
-    gen_pool_run(j->pool, (int)((j->held + PIECE - 1) / PIECE), work_on_piece, j);
+    j->part = rows * j->s->width;
+    gen_pool_run(j->pool, (int)((j->part + PIECE - 1) / PIECE), work_on_piece, j);
     const float *values = j->product;
-    for (int k = 0; k < j->n_exceed; k++, values += j->held)
+    for (int k = 0; k < j->n_exceed; k++, values += j->part)
         GEN_TRY(hand_on(j, GEN_PRODUCT_PROBABILITY, k, first, rows, values));
-    for (int k = 0; k < o->n_percentiles; k++, values += j->held)
+    for (int k = 0; k < o->n_percentiles; k++, values += j->part)
         GEN_TRY(hand_on(j, GEN_PRODUCT_PERCENTILE, k, first, rows, values));
     if (o->mean)
         GEN_TRY(hand_on(j, GEN_PRODUCT_MEAN, 0, first, rows, values));
     if (o->matched_mean) {
-        memcpy(j->mean + first * j->s->width, values, (size_t)j->held * sizeof *values);
-        pool_block(j);
+        memcpy(j->mean + first * j->s->width, values, (size_t)j->part * sizeof *values);
+        pool_part(j);
+    }
+    return GEN_OK;
+}
+
+static gen_status do_block(job *j, int64_t first, int64_t rows)
+{
+    GEN_TRY(load(j, first, rows));
+    for (int64_t row = 0; row < rows; row += j->part_rows) {
+        j->first = row * j->s->width;
+        GEN_TRY(do_part(j, first + row, rows - row < j->part_rows ? rows - row : j->part_rows));
     }
     return GEN_OK;
 }
@@ -291,26 +305,31 @@ int64_t gen_products_windows(const gen_products_shape *s, const gen_products_opt
     return o->accumulate > 0 && s->step > 0 ? s->lead_steps * s->step / o->accumulate : 0;
 }
 
-/* As many rows of all members, and of what is made of them, as the memory holds. */
+/* As many rows of all members as the memory holds; parts of about PART cells. */
 static gen_status allocate(job *j)
 {
     const gen_products_shape *s = j->s;
     const gen_products_options *o = j->o;
     int exceed = o->n_exceed > o->n_exceed_sum ? o->n_exceed : o->n_exceed_sum;
     int64_t products = exceed + o->n_percentiles + 1;
-    uint64_t row = (uint64_t)(s->members + products) * (uint64_t)s->width * sizeof(float);
+    uint64_t row = (uint64_t)s->members * (uint64_t)s->width * sizeof(float);
     uint64_t rows = (o->memory ? o->memory : BLOCK_MEMORY) / row;
     j->block_rows = rows < 1 ? 1 : rows < (uint64_t)s->height ? (int64_t)rows : s->height;
     int64_t blocks = (s->height + j->block_rows - 1) / j->block_rows;
     j->block_rows = (s->height + blocks - 1) / blocks; /* of even size */
     if (s->row_group > 0 && j->block_rows < s->height && rows >= (uint64_t)s->row_group)
         j->block_rows = (int64_t)rows / s->row_group * s->row_group;
+    int64_t group = s->row_group > 0 ? s->row_group : 1;
+    j->part_rows = PART / (group * s->width) * group;
+    j->part_rows = j->part_rows < group ? group : j->part_rows;
+    j->part_rows = j->part_rows < j->block_rows ? j->part_rows : j->block_rows;
     uint64_t held = (uint64_t)(j->block_rows * s->width), cells = (uint64_t)j->cells;
+    uint64_t part = (uint64_t)(j->part_rows * s->width);
     GEN_TRY(gen_pool_create(&j->pool, o->threads));
     GEN_TRY(gen_alloc_raw((void **)&j->rain, (uint64_t)s->members * held, sizeof(float),
                           "products: members"));
     GEN_TRY(
-        gen_alloc_raw((void **)&j->product, (uint64_t)products * held, sizeof(float), "products"));
+        gen_alloc_raw((void **)&j->product, (uint64_t)products * part, sizeof(float), "products"));
     GEN_TRY(gen_alloc_raw((void **)&j->frame, cells, sizeof(float), "products: a frame"));
     GEN_TRY(GEN_ALLOC(&j->sorted, gen_pool_threads(j->pool) * s->members, "products: a cell"));
     if (!o->matched_mean)

@@ -37,7 +37,7 @@ typedef struct gen_products_options {
     int64_t accumulate;
     bool member_sums;      /* also the sums of each member */
     int threads;           /* 0 = all */
-    uint64_t memory;       /* bytes for the members at a time; 0 = 96 MB */
+    uint64_t memory;       /* bytes for the members at a time; 0 = 160 MB */
     gen_progress progress; /* in lead times and windows */
 } gen_products_options;
 

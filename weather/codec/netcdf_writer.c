@@ -120,6 +120,8 @@ void gen_netcdf_chunk(gen_netcdf_writer *w, int variable, int rank, int64_t heig
     chunk[rank - 1] = (size_t)width;
     if (w->code == NC_NOERR)
         gen_netcdf_failed(w, nc_def_var_chunking(w->nc, variable, NC_CHUNKED, chunk), "chunks");
+    if (w->code == NC_NOERR) /* else 16 MB a variable */
+        gen_netcdf_failed(w, nc_set_var_chunk_cache(w->nc, variable, 1, 1, 0), "chunks");
     if (w->code == NC_NOERR && level > 0)
         gen_netcdf_failed(w, nc_def_var_deflate(w->nc, variable, 1, 1, level), "compression");
 }

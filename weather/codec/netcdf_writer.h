@@ -43,7 +43,8 @@ void gen_netcdf_text(gen_netcdf_writer *w, int variable, const char *name, const
 /* Pairs of name and text, ended by NULL. */
 void gen_netcdf_texts(gen_netcdf_writer *w, int variable, const char *const *pairs);
 void gen_netcdf_number(gen_netcdf_writer *w, int variable, const char *name, double v);
-/* One chunk a frame, deflated at `level`; nothing is deflated when level < 1. */
+/* Chunks of height x width, deflated at `level`; nothing is deflated when level < 1. Whole chunks
+ * are to be written: none is kept in memory. */
 void gen_netcdf_chunk(gen_netcdf_writer *w, int variable, int rank, int64_t height, int64_t width,
                       int level);
 void gen_netcdf_end_definitions(gen_netcdf_writer *w);

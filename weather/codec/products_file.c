@@ -17,7 +17,7 @@
 
 #include "libgen/base/alloc.h"
 
-#define CHUNK_CELLS 262144
+#define CHUNK_CELLS 65536
 #define PROBABILITY_STEPS 200
 #define PROBABILITY_MISSING (-128)
 
