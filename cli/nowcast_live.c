@@ -436,8 +436,8 @@ static gen_status stand_in(forecast *f)
     return say_late(f);
 }
 
-/* A network, within what the deadline leaves when advection must stand in. */
-static gen_status network_in_time(forecast *f)
+/* Members, within what the deadline leaves when advection must stand in. */
+static gen_status members_in_time(forecast *f)
 {
     struct live *l = f->live;
     double began = elapsed(f), products;
@@ -461,8 +461,9 @@ static gen_status network_in_time(forecast *f)
 gen_status live_nowcast(forecast *f)
 {
     struct live *l = f->live;
-    if (l->deadline > 0 && l->planned == GEN_NOWCAST_DGMR)
-        return network_in_time(f);
+    bool one_answer = l->planned == GEN_NOWCAST_ADVECTION || l->planned == GEN_NOWCAST_PERSISTENCE;
+    if (l->deadline > 0 && !one_answer)
+        return members_in_time(f);
     GEN_TRY(gen_nowcast(f->s, &f->nowcast, take_member, f));
     l->written = f->nowcast.members;
     return GEN_OK;

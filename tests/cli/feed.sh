@@ -150,6 +150,9 @@ GEN_TEST_MEMBER_SECONDS=2000 expect 0 "2 of 4 members: the others would have com
     --mean --exceed 1 --at-point 52,5 --point-output "$tmp/series_%H%M.csv"
 check "series are named like the output" test -s "$tmp/series_0040.csv"
 says "status: fewer members" '"method_used":"dgmr","members_planned":4,"members_written":2'
+GEN_TEST_MEMBER_SECONDS=2000 expect 0 "2 of 4 members: the others would have come after the deadline of 5000s" \
+    live 00:42 --method steps --members 4 --deadline 5000s -o "$out/few_steps.nc"
+expect 0 "advection instead of steps" live 00:42 --method steps --members 4 --deadline 0.01s -o "$out/late_steps.nc"
 expect 0 "" live 00:42 "${network[@]}" --members 2 --deadline 1h -o "$out/all.nc"
 says "status: in time" '"status":"ok"'
 if command -v ncdump >/dev/null; then
