@@ -73,11 +73,12 @@ static const gen_option radar_options[] = {
     { GEN_OPT_STRING, "palette", 0, AT(radar.palette), .value = "FILE",
       .help = "table with the value of each palette entry of a picture; default known palettes" },
     { GEN_OPT_STRING, "pattern", 0, AT(radar.pattern), .value = "TEXT",
-      .help = "of file names in folders, with the time as in strftime: '%Y%m%d%H%M.h5'; also tells "
-              "the time where a file does not" },
+      .help = "of file names in folders, with the time as in strftime: '%Y%m%d%H%M.h5' (%Y %m %d %H "
+              "%M %S %j %y %b; * and ? for other characters; '%Y/%m/%d/*.h5' goes into folders); "
+              "also tells the time where a file does not" },
     { GEN_OPT_CHOICE, "fill-gap", 0, AT(radar.fill_gap), .choices = "no|missing|advect",
       .help = "a missing frame is an error, a frame of missing cells, or advected from its "
-              "neighbours" },
+              "neighbours (at most 3 in a row)" },
     { GEN_OPT_STRING, "bbox", 0, AT(radar.bbox), .value = "S,W,N,E",
       .help = "only the cells within these degrees of latitude and longitude" },
     { GEN_OPT_STRING, "crop", 0, AT(radar.crop), .value = "Y,X,H,W",
@@ -85,7 +86,8 @@ static const gen_option radar_options[] = {
     { GEN_OPT_INT, "upscale", 0, AT(radar.upscale), .preset = 1, .min = 1, .max = 1024,
       .value = "K", .help = "means of K x K cells" },
     { GEN_OPT_FLAG, "untrusted", 0, AT(radar.untrusted),
-      .help = "read every file in a process of its own, with limits on memory and time" },
+      .help = "read every file in a process of its own that can neither write nor start programs "
+              "nor use the network, with limits on memory and time" },
     { GEN_OPT_END },
 };
 

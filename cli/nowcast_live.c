@@ -43,7 +43,8 @@ struct live {
     bool named; /* output is known */
     gen_nowcast_method planned;
     int64_t members_planned, written;
-    double pretended;             /* s that each member is said to have taken more, for tests */
+    double pretended;             /* s that each member is said to take more, for tests */
+    int64_t begun;                /* members */
     double stop_at;               /* s since the start: what is computed then is given up */
     double member_began, longest; /* s since the start; s */
     bool late;
@@ -57,7 +58,7 @@ static double elapsed(const forecast *f)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9 - f->run->started +
-           f->live->pretended * (double)f->live->written;
+           f->live->pretended * (double)f->live->begun;
 }
 
 static void keep_warning(void *cookie, gen_log_level level, const char *message)
@@ -323,8 +324,12 @@ static gen_status take_in_time(void *cookie, int64_t member, const float *rain)
     double now = elapsed(f), took = now - l->member_began;
     l->longest = took > l->longest ? took : l->longest;
     l->member_began = now;
-    if (l->written == l->members_planned || now + l->longest <= l->stop_at)
+    if (l->written == l->members_planned)
         return GEN_OK;
+    if (now + l->longest <= l->stop_at) {
+        l->begun++;
+        return GEN_OK;
+    }
     l->late = true;
     return gen_fail(GEN_ECANCELED, "the next member would come too late");
 }
@@ -450,6 +455,7 @@ static gen_status members_in_time(forecast *f)
     l->late = now > l->stop_at;
     if (l->late)
         return stand_in(f);
+    l->begun = 1;
     f->nowcast.progress = (gen_progress){ stop_in_time, f };
     gen_status status = gen_nowcast(f->s, &f->nowcast, take_in_time, f);
     f->nowcast.progress = f->run->progress;

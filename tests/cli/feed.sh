@@ -144,7 +144,11 @@ expect 0 "advection instead of dgmr, whose first member would have come after th
 says "status: degraded" '"status":"degraded","exit_code":0,"message":"advection instead of dgmr'
 says "status: what was planned and done" \
     '"method_planned":"dgmr","method_used":"advection","members_planned":4,"members_written":1'
-# Each member is said to take 2000 s more: the third would end after 5000 s.
+# Each member is said to take 2000 s more: the first is given up while it is computed.
+GEN_TEST_MEMBER_SECONDS=2000 expect 0 "whose first member would have come after the deadline of 1000s" \
+    live 00:42 "${network[@]}" --members 4 --deadline 1000s -o "$out/slow.nc"
+says "status: given up in the middle" '"method_used":"advection","members_planned":4,"members_written":1'
+# The third would end after 5000 s.
 GEN_TEST_MEMBER_SECONDS=2000 expect 0 "2 of 4 members: the others would have come after the deadline of 5000s" \
     live 00:42 "${network[@]}" --members 4 --deadline 5000s -o "$out/few.nc" --plot "$tmp/maps" \
     --mean --exceed 1 --at-point 52,5 --point-output "$tmp/series_%H%M.csv"
