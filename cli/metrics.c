@@ -4,6 +4,7 @@
  */
 #include "cli/metrics.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/weather_files.h"
@@ -188,26 +189,18 @@ static void scores_free(scores *s)
     }
 }
 
-static gen_status save_text(const char *text, const char *path, bool force)
-{
-    gen_output out = { 0 };
-    GEN_TRY(gen_output_open(&out, path, force, false));
-    bool fine = fputs(text, out.file) >= 0 && fputc('\n', out.file) >= 0;
-    gen_status status =
-        fine ? gen_output_commit(&out) : gen_fail(GEN_EIO, "'%s': cannot be written", path);
-    gen_output_abort(&out);
-    return status;
-}
-
-static gen_status report(gen_run *r, const scores *s)
+/* out: open when there is -o. */
+static gen_status report(gen_run *r, const scores *s, gen_output *out)
 {
     const settings *o = r->settings;
     char *text = NULL;
     gen_status status = GEN_OK;
     if (r->common.json || r->common.output)
         GEN_TRY(scores_json(&text, r, s));
-    if (r->common.output)
-        GEN_GOTO(save_text(text, r->common.output, r->common.force));
+    if (out->file && (fputs(text, out->file) < 0 || fputc('\n', out->file) < 0))
+        GEN_GOTO(gen_output_error(out->path, errno));
+    if (out->file)
+        GEN_GOTO(gen_output_commit(out));
     if (r->common.json)
         printf("%s\n", text);
     else if (!r->common.quiet)
@@ -229,6 +222,8 @@ static gen_status run_nowcast_metrics(gen_run *r)
     gen_radar_read_options read;
     file_list obs = { 0 }, forecasts = { 0 };
     scores s = { 0 };
+    gen_output out = { 0 };
+    const settings *k = r->settings;
     GEN_TRY(score_options(&o, r));
     GEN_TRY(radar_options(&read, r));
     GEN_TRY(scored_cells(&o, r));
@@ -236,13 +231,18 @@ static gen_status run_nowcast_metrics(gen_run *r)
         return gen_fail(GEN_EINVAL, "metrics nowcast: compared with what? give --obs FILE|DIR");
     GEN_GOTO(file_list_fill_option(&obs, r, "obs"));
     GEN_GOTO(file_list_fill(&forecasts, r));
+    if (r->common.output) /* before anything is computed */
+        GEN_GOTO(gen_output_open(&out, r->common.output, r->common.force, false));
+    if (k->plot)
+        GEN_GOTO(scores_plot_check(r, k->plot));
     GEN_GOTO(gen_verify_create(&v, &o));
     for (int i = 0; i < forecasts.n; i++)
         GEN_GOTO(
             gen_verify_case(v, forecasts.path[i], (const char *const *)obs.path, obs.n, &read));
     GEN_GOTO(collect(&s, v));
-    GEN_GOTO(report(r, &s));
+    GEN_GOTO(report(r, &s, &out));
 done:
+    gen_output_abort(&out);
     scores_free(&s);
     gen_verify_free(&v);
     file_list_free(&obs);

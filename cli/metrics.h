@@ -20,8 +20,9 @@ extern const char *const score_method_names[GEN_VERIFY_METHODS];
 /* The report as one JSON object, without NaN: what is not known is null. Free with gen_free. */
 gen_status scores_json(char **out, const gen_run *r, const scores *s);
 
-/* scores.png, spectra.png and, of ensembles, probabilities.png in `folder`, which is made where it
- * is not there. */
+/* scores.png, spectra.png and, of ensembles, probabilities.png in `folder`. */
+/* Makes the folder; EEXIST where a picture is there, without --force. */
+gen_status scores_plot_check(const gen_run *r, const char *folder);
 gen_status scores_plot(const gen_run *r, const scores *s, const char *folder);
 
 #endif

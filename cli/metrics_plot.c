@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/metrics.h"
 #include "libgen/base/alloc.h"
@@ -328,13 +329,31 @@ done:
     return status;
 }
 
-gen_status scores_plot(const gen_run *r, const scores *s, const char *folder)
+static const char *const files[] = { "scores.png", "spectra.png", "probabilities.png" };
+
+gen_status scores_plot_check(const gen_run *r, const char *folder)
 {
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return gen_fail(GEN_EIO, "cannot make folder '%s': %s", folder, strerror(errno));
-    GEN_TRY(save(r, s, folder, "scores.png", score_charts, 3));
-    GEN_TRY(save(r, s, folder, "spectra.png", spectrum_charts, 3));
+    for (int i = 0; i < GEN_LEN(files) && !r->common.force; i++) {
+        char *path = NULL;
+        size_t size = strlen(folder) + strlen(files[i]) + 2;
+        GEN_TRY(GEN_ALLOC(&path, size, "a file name"));
+        snprintf(path, size, "%s/%s", folder, files[i]);
+        gen_status status = access(path, F_OK) == 0
+                                ? gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path)
+                                : GEN_OK;
+        gen_free(path);
+        GEN_TRY(status);
+    }
+    return GEN_OK;
+}
+
+gen_status scores_plot(const gen_run *r, const scores *s, const char *folder)
+{
+    GEN_TRY(save(r, s, folder, files[0], score_charts, 3));
+    GEN_TRY(save(r, s, folder, files[1], spectrum_charts, 3));
     if (s->view->members > 1)
-        GEN_TRY(save(r, s, folder, "probabilities.png", probability_charts, 4));
+        GEN_TRY(save(r, s, folder, files[2], probability_charts, 4));
     return GEN_OK;
 }
