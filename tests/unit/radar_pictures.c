@@ -16,6 +16,7 @@
 #include <zip.h>
 
 #include "tests/radar_bytes.h"
+#include "weather/codec/codec.h"
 
 static char folder[] = "/tmp/gen-pictures-XXXXXX";
 

@@ -15,6 +15,7 @@
 #include <zlib.h>
 
 #include "tests/radar_bytes.h"
+#include "weather/codec/codec.h"
 
 static gen_radar_file *opened(const gen_radar_format *format, const bytes *b,
                               const gen_radar_read_options *o)
