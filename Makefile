@@ -80,6 +80,7 @@ PUBLIC_HEADERS := \
     libgen/random.h \
     libgen/status.h \
     libgen/tensor.h \
+    libgen/train.h \
     metrics/metrics.h \
     weather/plot.h \
     weather/products.h \
@@ -172,6 +173,10 @@ MODEL := \
     libgen/model/safetensors.c \
     libgen/model/tensor_file.c \
     libgen/model/torch.c \
+
+TRAIN := \
+    libgen/train/optimiser.c \
+    libgen/train/schedule.c \
 
 METRICS := \
     metrics/cells.c \
@@ -296,6 +301,7 @@ CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
 TESTS := \
     tests/check_ops.c \
     tests/golden/dgmr.c \
+    tests/golden/adam.c \
     tests/golden/advection.c \
     tests/golden/forecast.c \
     tests/golden/forecast_read.c \
@@ -340,6 +346,7 @@ TESTS := \
     tests/unit/series.c \
     tests/unit/steps.c \
     tests/unit/text.c \
+    tests/unit/train.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \
 
@@ -392,10 +399,11 @@ KERNELS := \
     libgen/backends/cpu/kernels/pool.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
+    libgen/train/kernels/adam.c \
     metrics/kernels/score.c \
 
 # ---- rules ---------------------------------------------------------------------------------------
-CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL) $(METRICS)
+CORE := $(BASE) $(TENSOR) $(GRAPH) $(OPS) $(BACKENDS) $(PLAN) $(NN) $(MODEL) $(TRAIN) $(METRICS)
 OBJ = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STAGED := $(foreach h,$(PUBLIC_HEADERS),$(B)/include/libgen/$(notdir $(h)))
 

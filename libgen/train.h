@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Training, whatever the network: Adam on f32 masters with accumulation and an average of the
+ * parameters, schedules of the learning rate.
+ *
+ * Plans compute losses, gradients and new values of states (<libgen/plan.h>); nothing here runs a
+ * network. What changes between steps is changed by a commit, once per logical step:
+ *
+ *     for each micro-batch:  gen_plan_run(plan, NULL);  gen_optimiser_add(adam, gradients);
+ *     gen_optimiser_step(adam, gen_schedule_rate(&schedule, step));
+ *
+ * Results are the same bytes at any number of threads. Objects belong to one thread at a time.
+ */
+#ifndef LIBGEN_TRAIN_H
+#define LIBGEN_TRAIN_H
+
+#include <libgen/params.h>
+#include <libgen/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- schedule.c: the learning rate of a step ------------------------------------------------- */
+
+typedef enum gen_schedule_kind {
+    GEN_SCHEDULE_CONSTANT,
+    GEN_SCHEDULE_COSINE, /* half a cosine from rate at the end of the warm-up to `last` at `steps`
+                          */
+    GEN_SCHEDULE_DROPS   /* times `factor` at each step of the list */
+} gen_schedule_kind;
+
+#define GEN_MAX_DROPS 16
+
+typedef struct gen_schedule {
+    gen_schedule_kind kind;
+    double rate;
+    int64_t warmup;               /* steps 0..warmup-1 have rate * (step + 1) / warmup; 0 = none */
+    int64_t steps;                /* COSINE */
+    double last;                  /* COSINE: rate from `steps` on */
+    double factor;                /* DROPS: 0 = 0.1 */
+    int64_t drops[GEN_MAX_DROPS]; /* DROPS: ascending; n_drops of them */
+    int n_drops;
+} gen_schedule;
+
+/* EINVAL: what a schedule cannot be (no rate, a list that descends ...). */
+GEN_API gen_status gen_schedule_check(const gen_schedule *s);
+/* `step` counts from 0. Of a schedule that was checked. */
+GEN_API double gen_schedule_rate(const gen_schedule *s, int64_t step);
+
+/* ---- optimiser.c: Adam ----------------------------------------------------------------------- */
+
+/* Adam (Kingma and Ba 2015) with the bias corrections of torch.optim.Adam:
+ *     g += weight_decay * w;  m = beta1 m + (1-beta1) g;  v = beta2 v + (1-beta2) g^2
+ *     w -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+ *     average = decay average + (1-decay) w
+ * All zero is what GANs use: beta (0, 0.999), eps 1e-8, no decay, no average. */
+typedef struct gen_adam_options {
+    double beta1;        /* 0 keeps no first moment at all */
+    double beta2;        /* 0 = 0.999 */
+    double eps;          /* 0 = 1e-8 */
+    double weight_decay; /* added to the gradient, as torch.optim.Adam (not AdamW) */
+    double average;      /* decay of the exponential moving average of the parameters; 0 = none */
+    int64_t bf16;        /* 1: a bf16 copy of each parameter follows its f32 master */
+} gen_adam_options;
+
+typedef struct gen_optimiser gen_optimiser;
+
+/* Optimises `names` of params (NULL: every trained tensor, in order of name); their values in
+ * params are the f32 masters, changed in place by gen_optimiser_step. The average begins with the
+ * values that params has now. params and backend (whose threads are used) must outlive it. EINVAL:
+ * an option out of range, a name that params does not have or that comes twice. */
+GEN_API gen_status gen_optimiser_create(gen_optimiser **out, gen_params *params,
+                                        const char *const names[], int n,
+                                        const gen_adam_options *options, gen_backend *backend);
+GEN_API void gen_optimiser_free(gen_optimiser **o);
+
+/* The parameters, in the order in which gradients are given. */
+GEN_API int gen_optimiser_count(const gen_optimiser *o);
+GEN_API const char *gen_optimiser_name(const gen_optimiser *o, int i);
+
+/* Adds the gradients of one micro-batch: gradient[i] is f32, of the shape of parameter i; NULL
+ * counts as 0. */
+GEN_API void gen_optimiser_add(gen_optimiser *o, const float *const gradient[]);
+/* One step with the mean of the gradients added since the last one; EINVAL when there are none. */
+GEN_API gen_status gen_optimiser_step(gen_optimiser *o, double rate);
+/* Forgets the gradients added since the last step. */
+GEN_API void gen_optimiser_discard(gen_optimiser *o);
+
+/* Steps taken: t of the bias corrections. */
+GEN_API int64_t gen_optimiser_steps(const gen_optimiser *o);
+
+/* Views; data NULL where the options ask for none. The sum is that of gen_optimiser_add. */
+GEN_API gen_tensor gen_optimiser_average(const gen_optimiser *o, int i); /* f32 */
+GEN_API gen_tensor gen_optimiser_bf16(const gen_optimiser *o, int i);    /* bf16 */
+GEN_API gen_tensor gen_optimiser_sum(const gen_optimiser *o, int i);     /* f32 */
+
+/* Exchanges parameters and their average: once before validation or a save of the averaged model,
+ * once after. EINVAL without an average. */
+GEN_API gen_status gen_optimiser_swap(gen_optimiser *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
