@@ -175,7 +175,9 @@ MODEL := \
     libgen/model/torch.c \
 
 TRAIN := \
+    libgen/train/guard.c \
     libgen/train/optimiser.c \
+    libgen/train/pending.c \
     libgen/train/schedule.c \
 
 METRICS := \

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Training, whatever the network: Adam on f32 masters with accumulation and an average of the
- * parameters, schedules of the learning rate.
+ * parameters, schedules of the learning rate, a look at each step before it is committed.
  *
  * Plans compute losses, gradients and new values of states (<libgen/plan.h>); nothing here runs a
  * network. What changes between steps is changed by a commit, once per logical step:
  *
- *     for each micro-batch:  gen_plan_run(plan, NULL);  gen_optimiser_add(adam, gradients);
- *     gen_optimiser_step(adam, gen_schedule_rate(&schedule, step));
+ *     for each micro-batch:
+ *         gen_plan_run(plan, NULL);
+ *         gen_optimiser_add(adam, gradients);  gen_pending_add(states, new_values);
+ *     look at the losses, gen_optimiser_look(adam, &look), gen_pending_look(states, &look);
+ *     gen_guard_judge(&guard, what they said, &verdict);
+ *     GEN_COMMIT:  gen_optimiser_step(adam, gen_schedule_rate(&schedule, step));
+ *                  gen_pending_commit(states);
+ *     else:        gen_optimiser_discard(adam);  gen_pending_discard(states);  ...
  *
  * Results are the same bytes at any number of threads. Objects belong to one thread at a time.
  */
@@ -98,6 +104,61 @@ GEN_API gen_tensor gen_optimiser_sum(const gen_optimiser *o, int i);     /* f32 
 /* Exchanges parameters and their average: once before validation or a save of the averaged model,
  * once after. EINVAL without an average. */
 GEN_API gen_status gen_optimiser_swap(gen_optimiser *o);
+
+/* ---- guard.c: a step is looked at before it is committed --------------------------------------
+ */
+
+/* What the sentence says of a value that is not finite. */
+typedef struct gen_look {
+    int64_t step;
+    const char *sample; /* where the data came from, a file's name; NULL: not said */
+} gen_look;
+
+/* ENUMERIC: "step 7, sample a.h5: NAME, element 3 of [2,4], is nan, ..." of the first value of `t`
+ * (f32) that is not finite. `name` says what it is: "loss of D". */
+GEN_API gen_status gen_look_at(const gen_look *l, const char *name, gen_tensor t);
+/* The same for the gradients added so far, in order of parameters: nothing else can make a step
+ * that is not finite. Gradients whose squares overflow are refused as well. */
+GEN_API gen_status gen_optimiser_look(const gen_optimiser *o, const gen_look *l);
+
+/* New values of states (power-iteration vectors, batch statistics), kept beside until the step is
+ * committed. Over the micro-batches of a step they are averaged: a vector that depends on weights
+ * only stays what it is, a running mean becomes that of the big batch, and a running variance the
+ * mean over micro-batches (without the variance between their means). */
+typedef struct gen_pending gen_pending;
+
+/* EINVAL: a name that params does not have. params must outlive it. */
+GEN_API gen_status gen_pending_create(gen_pending **out, gen_params *params,
+                                      const char *const names[], int n);
+GEN_API void gen_pending_free(gen_pending **p);
+/* next[i]: f32, of the shape of state i; from one micro-batch. */
+GEN_API void gen_pending_add(gen_pending *p, const float *const next[]);
+GEN_API gen_status gen_pending_look(const gen_pending *p, const gen_look *l);
+GEN_API void gen_pending_commit(gen_pending *p); /* into params; nothing where nothing was added */
+GEN_API void gen_pending_discard(gen_pending *p);
+
+typedef enum gen_on_nan { GEN_ON_NAN_STOP, GEN_ON_NAN_SKIP, GEN_ON_NAN_ROLLBACK } gen_on_nan;
+
+typedef enum gen_verdict {
+    GEN_COMMIT,
+    GEN_SKIP,    /* discard the step, go on with the next batch */
+    GEN_ROLLBACK /* discard it, load the newest checkpoint, go on with the next batch: not with that
+                    of the checkpoint, or the same would happen again */
+} gen_verdict;
+
+typedef struct gen_guard {
+    gen_on_nan policy;
+    int64_t patience; /* bad steps in a row (SKIP), or rollbacks since a checkpoint was saved
+                         (ROLLBACK), that end the run; 0 = 10 */
+    int64_t bad;      /* steps that were not committed, in all; save it with the run's counters */
+    int64_t in_a_row;
+} gen_guard;
+
+/* What to do with a step of which gen_..._look said `looked`. A bad step goes to the log as a
+ * warning. ENUMERIC: the policy is STOP, or patience is at its end; other failures of looking are
+ * returned as they are. */
+GEN_API gen_status gen_guard_judge(gen_guard *g, gen_status looked, gen_verdict *out);
+GEN_API void gen_guard_saved(gen_guard *g); /* a checkpoint was saved */
 
 #ifdef __cplusplus
 }

@@ -236,6 +236,120 @@ static void any_allocation_may_fail(void **state)
     close_bench(&t);
 }
 
+/* ---- the guard ------------------------------------------------------------------------------- */
+
+static void bad_values_are_named(void **state)
+{
+    (void)state;
+    static float g[BIG];
+    const gen_look look = { .step = 7, .sample = "de/a.h5" }, unknown = { .step = 8 };
+    float loss = NAN;
+    bench t;
+    open_bench(&t, 2, NULL);
+    assert_int_equal(gen_look_at(&look, "loss of D", (gen_tensor){ GEN_F32, { 0 }, &loss }),
+                     GEN_ENUMERIC);
+    assert_string_equal(gen_last_error(), "step 7, sample de/a.h5: loss of D, element 0 of [], is "
+                                          "nan, expected a finite number");
+    for (int i = 0; i < 4; i++) {
+        static const float bad[] = { NAN, -INFINITY, 1e19f, 0 };
+        g[90001] = bad[i];
+        gen_optimiser_add(t.adam, (const float *[]){ NULL, g });
+        assert_int_equal(gen_optimiser_look(t.adam, &unknown), i < 3 ? GEN_ENUMERIC : GEN_OK);
+        if (i == 1)
+            assert_string_equal(gen_last_error(),
+                                "step 8: gradient of 'b', element 90001 of [100003], is -inf, "
+                                "expected less than 9e18 in size");
+        gen_optimiser_discard(t.adam);
+    }
+    /* The largest that passes makes a step that is finite. */
+    g[90001] = 0x1.fffffep62f;
+    gen_optimiser_add(t.adam, (const float *[]){ NULL, g });
+    assert_int_equal(gen_optimiser_look(t.adam, &unknown), GEN_OK);
+    assert_int_equal(gen_optimiser_step(t.adam, 0.1), GEN_OK);
+    for (int i = 0; i < BIG; i++)
+        assert_true(isfinite(t.b[i]));
+    close_bench(&t);
+}
+
+static void states_wait_for_the_commit(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "mean" }, *const none[] = { "mean", "u" };
+    const gen_look look = { .step = 3 };
+    gen_pending *p;
+    bench t;
+    open_bench(&t, 1, NULL);
+    const float *value = gen_params_get(t.params, "mean").data;
+    const float one[3] = { 1, 0.1f, 3 }, two[3] = { 2, 0.1f, 5 }, bad[3] = { 1, 1, INFINITY };
+    assert_int_equal(gen_pending_create(&p, t.params, none, 2), GEN_EINVAL);
+    assert_string_equal(gen_last_error(), "states of a step: there is no 'u'");
+    assert_int_equal(gen_pending_create(&p, t.params, names, 1), GEN_OK);
+    gen_pending_add(p, (const float *[]){ bad });
+    assert_int_equal(gen_pending_look(p, &look), GEN_ENUMERIC);
+    assert_string_equal(gen_last_error(),
+                        "step 3: mean, element 2 of [3], is inf, expected a finite number");
+    gen_pending_discard(p);
+    gen_pending_commit(p);
+    assert_true(value[0] == 0 && value[2] == 0);
+    gen_pending_add(p, (const float *[]){ one });
+    gen_pending_add(p, (const float *[]){ two });
+    gen_pending_add(p, (const float *[]){ two });
+    assert_true(value[0] == 0);
+    assert_int_equal(gen_pending_look(p, &look), GEN_OK);
+    gen_pending_commit(p);
+    assert_true(value[0] == (float)(5.0 / 3) && value[1] == 0.1f && value[2] == (float)(13.0 / 3));
+    gen_pending_free(&p);
+    close_bench(&t);
+}
+
+static void warn(void *cookie, gen_log_level level, const char *message)
+{
+    (void)level;
+    snprintf(cookie, 200, "%s", message);
+}
+
+static gen_status bad_step(void)
+{
+    float loss = NAN;
+    return gen_look_at(&(gen_look){ .step = 5 }, "loss", (gen_tensor){ GEN_F32, { 0 }, &loss });
+}
+
+static void policies(void **state)
+{
+    (void)state;
+    char said[200] = "";
+    gen_verdict v;
+    gen_guard g = { .policy = GEN_ON_NAN_STOP };
+    gen_log_set(warn, said, GEN_LOG_WARN);
+    assert_int_equal(gen_guard_judge(&g, GEN_OK, &v), GEN_OK);
+    assert_int_equal(v, GEN_COMMIT);
+    assert_int_equal(gen_guard_judge(&g, GEN_EIO, &v), GEN_EIO);
+    assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_ENUMERIC);
+    g = (gen_guard){ .policy = GEN_ON_NAN_SKIP, .patience = 2 };
+    for (int i = 0; i < 6; i++) { /* a good step between bad ones */
+        assert_int_equal(gen_guard_judge(&g, i % 3 < 2 ? bad_step() : GEN_OK, &v), GEN_OK);
+        assert_int_equal(v, i % 3 < 2 ? GEN_SKIP : GEN_COMMIT);
+    }
+    assert_string_equal(said, "step 5: loss, element 0 of [], is nan, expected a finite number; "
+                              "the step is skipped");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_OK);
+    assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_ENUMERIC);
+    assert_string_equal(gen_last_error(), "2 steps in a row were skipped: step 5: loss, element 0 "
+                                          "of [], is nan, expected a finite number");
+    assert_int_equal(g.bad, 7);
+    g = (gen_guard){ .policy = GEN_ON_NAN_ROLLBACK, .patience = 1 };
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_OK);
+        assert_int_equal(v, GEN_ROLLBACK);
+        gen_guard_saved(&g);
+    }
+    assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_OK);
+    assert_int_equal(gen_guard_judge(&g, GEN_OK, &v), GEN_OK); /* good steps change nothing here */
+    assert_int_equal(gen_guard_judge(&g, bad_step(), &v), GEN_ENUMERIC);
+    gen_log_set(NULL, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +360,9 @@ int main(void)
         cmocka_unit_test(average_is_exchanged),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(bad_values_are_named),
+        cmocka_unit_test(states_wait_for_the_commit),
+        cmocka_unit_test(policies),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, NULL);
 }

@@ -63,7 +63,15 @@ static void add(float *restrict sum, const float *restrict x, int64_t n)
         sum[i] += x[i];
 }
 
+static bool below(const float *x, int64_t n, float limit)
+{
+    int32_t bad = 0;
+    for (int64_t i = 0; i < n; i++)
+        bad |= !(__builtin_fabsf(x[i]) < limit);
+    return !bad;
+}
+
 #define PASTE(a, b) a##b
 #define TABLE(isa) PASTE(gen_adam_loops_, isa)
 extern const gen_adam_loops TABLE(GEN_KERNEL_ISA);
-const gen_adam_loops TABLE(GEN_KERNEL_ISA) = { .step = step, .add = add };
+const gen_adam_loops TABLE(GEN_KERNEL_ISA) = { .step = step, .add = add, .below = below };
