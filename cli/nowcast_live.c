@@ -43,10 +43,10 @@ struct live {
     bool named; /* output is known */
     gen_nowcast_method planned;
     int64_t members_planned, written;
-    double pretended;             /* s that each member is said to take more, for tests */
-    int64_t begun;                /* members */
-    double stop_at;               /* s since the start: what is computed then is given up */
-    double member_began, longest; /* s since the start; s */
+    double pretended;    /* s that each member is said to take more, for tests */
+    int64_t begun;       /* members */
+    double stop_at;      /* s since the start: what is computed then is given up */
+    double member_began; /* s since the start */
     bool late;
     int n_warnings;
     char warning[WARNINGS][SENTENCE];
@@ -321,12 +321,13 @@ static gen_status take_in_time(void *cookie, int64_t member, const float *rain)
     struct live *l = f->live;
     GEN_TRY(take_member(f, member, rain));
     l->written++;
-    double now = elapsed(f), took = now - l->member_began;
-    l->longest = took > l->longest ? took : l->longest;
+    /* The first member holds the making of the plans: it says too much of the next, which is given
+     * up on the way if need be. */
+    double now = elapsed(f), next = member ? now - l->member_began : 0;
     l->member_began = now;
     if (l->written == l->members_planned)
         return GEN_OK;
-    if (now + l->longest <= l->stop_at) {
+    if (now + next <= l->stop_at) {
         l->begun++;
         return GEN_OK;
     }
@@ -451,7 +452,6 @@ static gen_status members_in_time(forecast *f)
     GEN_TRY(time_products(f, &products));
     double now = elapsed(f);
     l->stop_at = l->deadline - RESERVE * (spare + products) - RESERVE_MORE;
-    l->member_began = now;
     l->late = now > l->stop_at;
     if (l->late)
         return stand_in(f);
