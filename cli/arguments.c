@@ -74,8 +74,8 @@ static const gen_option radar_options[] = {
       .help = "table with the value of each palette entry of a picture; default known palettes" },
     { GEN_OPT_STRING, "pattern", 0, AT(radar.pattern), .value = "TEXT",
       .help = "of file names in folders, with the time as in strftime: '%Y%m%d%H%M.h5' (%Y %m %d "
-              "%H %M %S %j %y %b; * and ? for other characters; '%Y/%m/%d/*.h5' goes into folders); "
-              "also tells the time where a file does not" },
+              "%H %M %S %j %y %b; * and ? for other characters; '%Y/%m/%d/*.h5' goes into "
+              "folders); also tells the time where a file does not" },
     { GEN_OPT_CHOICE, "fill-gap", 0, AT(radar.fill_gap), .choices = "no|missing|advect",
       .help = "a missing frame is an error, a frame of missing cells, or advected from its "
               "neighbours (at most 3 in a row)" },
