@@ -20,6 +20,7 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
 #include "weather/codec/codec.h"
+#include "weather/projection.h"
 
 #define W 12
 #define H 7
@@ -327,6 +328,54 @@ static void frames_survive_a_file(void **state)
     }
 }
 
+/* Cells of what is read back lie where they lay (GDAL says so of more, in geotiff_readback.py). */
+static void projections_survive_a_file(void **state)
+{
+    (void)state;
+    static const char *const projections[] = {
+        "+proj=utm +zone=35 +ellps=GRS80 +units=m",
+        "+proj=utm +zone=56 +south +ellps=WGS84 +units=m",
+        "+proj=stere +lat_0=90 +lon_0=10 +k_0=0.93 +R=6370040 +units=m",
+        "+proj=stere +lat_0=-90 +lat_ts=-71 +lon_0=10 +ellps=WGS84 +units=m",
+        "+proj=stere +lat_0=46 +lon_0=25E +ellps=WGS84 +units=m",
+        "+proj=lcc +lat_0=38.5 +lat_1=38.5 +lon_0=-97.5 +R=6371229 +units=m",
+        "+proj=lcc +lat_0=46 +lat_1=49 +lat_2=44 +lon_0=3 +x_0=700000 +y_0=6600000 +ellps=GRS80",
+        "+proj=merc +lat_ts=30 +lon_0=10 +ellps=WGS84 +units=m",
+        "+proj=merc +k_0=0.997 +lon_0=110 +ellps=bessel +units=m",
+        "+proj=tmerc +lat_0=49 +lon_0=-2 +k_0=0.9996012717 +x_0=400000 +y_0=-100000 +ellps=airy",
+        "+proj=laea +lat_0=55 +lon_0=10 +x_0=1950000 +y_0=-2100000 +ellps=WGS84 +units=m",
+        "+proj=aeqd +lat_0=52 +lon_0=5 +ellps=WGS84 +units=m",
+        "+proj=aea +lat_1=29.5 +lat_2=45.5 +lat_0=23 +lon_0=-96 +ellps=GRS80 +units=m",
+        "+proj=eqc +lat_ts=40 +lon_0=5 +ellps=WGS84 +units=m",
+        "+proj=sterea +lat_0=52.156 +lon_0=5.3876 +k_0=0.9999079 +x_0=155000 +ellps=bessel",
+        "+proj=somerc +lat_0=46.95 +lon_0=7.44 +k_0=1 +x_0=600000 +y_0=200000 +ellps=bessel",
+        "+proj=gnom +lat_0=47 +lon_0=8 +R=6371000 +units=m",
+    };
+    for (int i = 0; i < GEN_LEN(projections); i++) {
+        char path[128], proj4[128];
+        gen_radar_contents *c = NULL;
+        gen_projection *before = NULL, *after = NULL;
+        snprintf(proj4, sizeof proj4, "%s", projections[i]);
+        snprintf(path, sizeof path, "%s/a.tif", folder);
+        gen_radar_sequence s = one_frame(proj4);
+        if (write_frame(&s, "a.tif", 0) != GEN_OK || gen_radar_inspect(&c, path, NULL) != GEN_OK)
+            fail_msg("%s: %s", proj4, gen_last_error());
+        assert_int_equal(gen_projection_open(&before, &s.grid), GEN_OK);
+        assert_int_equal(gen_projection_open(&after, &c->grid), GEN_OK);
+        for (int k = 0; k < 4; k++) {
+            double lat[2], lon[2];
+            assert_true(gen_projection_inverse(before, s.grid.x[k], s.grid.y[k % 3], lat, lon));
+            assert_true(
+                gen_projection_inverse(after, c->grid.x[k], c->grid.y[k % 3], lat + 1, lon + 1));
+            if (!(fabs(lat[0] - lat[1]) < 1e-9 && fabs(lon[0] - lon[1]) < 1e-9))
+                fail_msg("%s became %s", proj4, c->grid.proj4);
+        }
+        gen_projection_free(&before);
+        gen_projection_free(&after);
+        gen_radar_contents_free(&c);
+    }
+}
+
 static void frames_that_no_geotiff_holds(void **state)
 {
     (void)state;
@@ -389,6 +438,7 @@ int main(void)
         cmocka_unit_test(damaged_files_end_in_a_sentence),
         cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(frames_survive_a_file),
+        cmocka_unit_test(projections_survive_a_file),
         cmocka_unit_test(frames_that_no_geotiff_holds),
         cmocka_unit_test(any_allocation_of_the_writer_may_fail),
     };

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <eccodes.h>
 #include <math.h>
+#include <zlib.h>
 
 #include "libgen/base/alloc.h"
 #include "weather/codec/codec.h"
@@ -344,6 +345,74 @@ static void pictures_of_any_depth(void **state)
     }
 }
 
+/* Where section `number` begins. */
+static size_t section(const message *m, int number)
+{
+    for (size_t at = 16; at + 5 < m->n;) {
+        if (m->bytes[at + 4] == number)
+            return at;
+        at += (size_t)m->bytes[at] << 24 | (size_t)m->bytes[at + 1] << 16 |
+              (size_t)m->bytes[at + 2] << 8 | m->bytes[at + 3];
+    }
+    fail_msg("no section %d", number);
+    return 0;
+}
+
+static void put_long(unsigned char *to, uint64_t v)
+{
+    for (int i = 3; i >= 0; i--, v >>= 8)
+        to[i] = (unsigned char)v;
+}
+
+static unsigned char *chunk(unsigned char *to, const char *type, const unsigned char *data,
+                            size_t n)
+{
+    put_long(to, n);
+    memcpy(to + 4, type, 4);
+    memcpy(to + 8, data, n);
+    put_long(to + 8 + n, crc32(0, to + 4, (unsigned)n + 4));
+    return to + 12 + n;
+}
+
+/* Fewer than 8 bits, which ecCodes does not write: a picture by zlib, of numbers i % 2^bits. */
+static void pictures_of_few_bits(void **state)
+{
+    (void)state;
+    static const int bits[] = { 1, 2, 4 };
+    for (int b = 0; b < GEN_LEN(bits); b++) {
+        unsigned char rows[H * (1 + W)] = { 0 }, head[13] = { 0 }, packed[2 * sizeof rows];
+        size_t stride = 1 + (size_t)(W * bits[b] / 8), at;
+        uLongf n = sizeof packed;
+        message m = { .n = 0 };
+        gen_radar_file *f;
+        float found[W * H];
+        for (int j = 0; j < H; j++)
+            for (int i = 0; i < W; i++)
+                rows[(size_t)j * stride + 1 + (size_t)(i * bits[b] / 8)] |=
+                    (unsigned char)(((j + i) % (1 << bits[b])) << (8 - bits[b] - i * bits[b] % 8));
+        assert_int_equal(compress(packed, &n, rows, H * stride), Z_OK);
+        add_mrms(&m, 1, "grid_png", 5);
+        put_long(head, W);
+        put_long(head + 4, H);
+        head[8] = (unsigned char)bits[b];
+        at = section(&m, 7);
+        unsigned char *end = chunk(m.bytes + at + 5 + 8, "IHDR", head, 13);
+        end = chunk(end, "IDAT", packed, n);
+        end = chunk(end, "IEND", head, 0);
+        put_long(m.bytes + at, (uint64_t)(end - m.bytes) - at);
+        memcpy(end, "7777", 4);
+        m.n = (size_t)(end + 4 - m.bytes);
+        put_long(m.bytes + 12, m.n);
+        if (open_message(&f, &m, NULL) || gen_radar_file_read(f, 0, found))
+            fail_msg("%s", gen_last_error());
+        double step = (double)(found[1] - found[0]); /* as the packing of add_mrms has it */
+        assert_true(step > 0);
+        for (int i = 0; i < W * H; i++)
+            expect_near((double)found[i], step * ((i / W + i % W) % (1 << bits[b])), 1e-3);
+        gen_radar_file_close(&f);
+    }
+}
+
 /* Cells lie where ecCodes, without PROJ, says that they do. */
 static void projected_grids(void **state)
 {
@@ -524,19 +593,6 @@ static void a_parameter_is_chosen(void **state)
 /* ---- what nobody should write -------------------------------------------------------------------
  */
 
-/* Where section `number` begins. */
-static size_t section(const message *m, int number)
-{
-    for (size_t at = 16; at + 5 < m->n;) {
-        if (m->bytes[at + 4] == number)
-            return at;
-        at += (size_t)m->bytes[at] << 24 | (size_t)m->bytes[at + 1] << 16 |
-              (size_t)m->bytes[at + 2] << 8 | m->bytes[at + 3];
-    }
-    fail_msg("no section %d", number);
-    return 0;
-}
-
 static void headers_are_checked_first(void **state)
 {
     (void)state;
@@ -666,6 +722,7 @@ int main(void)
         cmocka_unit_test(values_that_are_none),
         cmocka_unit_test(bitmap_is_missing),
         cmocka_unit_test(pictures_of_any_depth),
+        cmocka_unit_test(pictures_of_few_bits),
         cmocka_unit_test(projected_grids),
         cmocka_unit_test(depths_have_an_interval),
         cmocka_unit_test(forecasts_have_later_times),
