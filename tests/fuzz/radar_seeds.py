@@ -104,6 +104,12 @@ def grib():
          message(0, lambert(), product(1, 7), packing(0, 8, n), NO_BITMAP, plain))
     save("grib", "depth_stereographic.grib2",
          message(0, stereographic(), depth(), packing(0, 8, n), NO_BITMAP, plain))
+    groups = struct.pack(">BBBIIIBBIBIB", 0, 1, 0, 0, 0, H, 4, 0, W, 1, W, 0)  # one a row, 4 bits a value
+    for name, template, order, more in (("complex", 2, b"", b""), ("complex_differences", 3, b"\1\1", b"\5\0")):
+        save("grib", name + ".grib2",
+             message(0, lambert(), product(1, 7), section(5, struct.pack(">IHfhhB", n, template, 0.0, 0, 1, 8) + groups
+                                                          + order), NO_BITMAP,
+                     section(7, more + bytes(range(H)) + bytes(i * 37 % 256 for i in range(n // 2)))))
     save("grib", "constant.grib2",
          message(0, lat_lon(), product(1, 8), packing(0, 0, n), NO_BITMAP, section(7, b"")))
     two = message(209, lat_lon(), product(6, 1), packing(41, 8, n), NO_BITMAP, section(7, png(8)))

@@ -641,6 +641,28 @@ static void headers_are_checked_first(void **state)
     }
 }
 
+static void groups_are_checked_first(void **state)
+{
+    (void)state;
+    static const struct {
+        int octet, n;
+        unsigned char bytes[4];
+    } cases[] = {
+        { 32, 4, { 0xff, 0xff, 0xff, 0xff } },
+        { 32, 4, { 0 } },
+        { 36, 1, { 200 } },
+        { 37, 1, { 40 } },
+        { 43, 4, { 0x7f, 0xff } },
+        { 47, 1, { 33 } },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        message m = { .n = 0 };
+        add_mrms(&m, 1, "grid_complex", 5);
+        memcpy(m.bytes + section(&m, 5) + cases[i].octet - 1, cases[i].bytes, (size_t)cases[i].n);
+        refused(&m, "groups of values do not fit section 7");
+    }
+}
+
 static void messages_are_checked_first(void **state)
 {
     (void)state;
@@ -728,6 +750,7 @@ int main(void)
         cmocka_unit_test(forecasts_have_later_times),
         cmocka_unit_test(a_parameter_is_chosen),
         cmocka_unit_test(headers_are_checked_first),
+        cmocka_unit_test(groups_are_checked_first),
         cmocka_unit_test(messages_are_checked_first),
         cmocka_unit_test(damaged_files_end_in_a_sentence),
         cmocka_unit_test(any_allocation_may_fail),

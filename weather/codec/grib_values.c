@@ -313,6 +313,49 @@ static gen_status check_picture(const gen_radar_file *f, const grib_field *g, co
     return GEN_OK;
 }
 
+/* n bits from bit *at on; the caller has checked that they are there. */
+static uint64_t take_bits(const unsigned char *p, uint64_t *at, int n)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < n; i++, (*at)++)
+        v = v << 1 | (p[*at / 8] >> (7 - *at % 8) & 1);
+    return v;
+}
+
+/* Complex packing (templates 5.2, 5.3): lengths and widths of its groups fit the values and the
+ * section. ecCodes (2.28) reads beyond it where they do not. */
+static gen_status check_groups(const gen_radar_file *f, const grib_field *g, const packing *k)
+{
+    const grib_section *s = &g->section[5];
+    GEN_TRY(gen_grib_need(f, g, 5, k->template == 2 ? 47 : 49));
+    uint64_t groups = gen_grib_unsigned(s, 32, 4), values = 0, used = 0;
+    uint64_t least_width = gen_grib_unsigned(s, 36, 1), least = gen_grib_unsigned(s, 38, 4);
+    int width_bits = (int)gen_grib_unsigned(s, 37, 1),
+        length_bits = (int)gen_grib_unsigned(s, 47, 1);
+    uint64_t step = gen_grib_unsigned(s, 42, 1), last = gen_grib_unsigned(s, 43, 4);
+    int order = k->template == 2 ? 0 : (int)gen_grib_unsigned(s, 48, 1);
+    uint64_t extra = order ? (uint64_t)(order + 1) * gen_grib_unsigned(s, 49, 1) : 0;
+    uint64_t widths = 8 * (extra + (groups * (uint64_t)k->bits + 7) / 8);
+    uint64_t lengths = widths + (groups * (uint64_t)width_bits + 7) / 8 * 8;
+    uint64_t data = lengths + (groups * (uint64_t)length_bits + 7) / 8 * 8;
+    uint64_t room = 8 * (g->section[7].n - 5);
+    bool fine = groups >= 1 && groups <= k->n && width_bits <= 32 && length_bits <= 32 &&
+                order <= 2 && extra <= 12 && data <= room;
+    for (uint64_t i = 0; i < groups && fine; i++) {
+        uint64_t width = least_width + take_bits(g->section[7].p + 5, &widths, width_bits);
+        uint64_t length = least + step * take_bits(g->section[7].p + 5, &lengths, length_bits);
+        length = i + 1 == groups ? last : length;
+        fine = width <= 32 && length <= k->n - values;
+        values += length;
+        used += fine ? width * length : 0;
+    }
+    if (!fine || values != k->n || used > room - data)
+        return gen_fail(GEN_EDATA,
+                        "'%s': message %d: its %llu groups of values do not fit section 7", f->path,
+                        g->message, (unsigned long long)groups);
+    return GEN_OK;
+}
+
 static gen_status check_data(const gen_radar_file *f, const grib_field *g, const packing *k)
 {
     static const int known[] = { 0, 2, 3, 4, 40, 41, 42 };
@@ -334,6 +377,8 @@ static gen_status check_data(const gen_radar_file *f, const grib_field *g, const
         return gen_fail(GEN_EDATA, "'%s': message %d has %llu bytes of data, expected %llu",
                         f->path, g->message, (unsigned long long)(g->section[7].n - 5),
                         (unsigned long long)least);
+    if (k->template == 2 || k->template == 3)
+        return check_groups(f, g, k);
     return k->template == 40 || k->template == 41 ? check_picture(f, g, k) : GEN_OK;
 }
 
