@@ -290,6 +290,7 @@ CLI_WEATHER := \
     cli/nowcast_pictures.c \
     cli/plot.c \
     cli/plot_maps.c \
+    cli/product_pictures.c \
     cli/products.c \
     cli/radar.c \
     cli/radar_convert.c \

@@ -28,7 +28,8 @@ static const gen_option options[] = {
               "steps perturbs advection in scale, time and motion (2 frames, better 3; ask for "
               "--members 20). The first two have one answer: members of them are equal" },
     { GEN_OPT_STRING, "plot", AT(plot), .value = "DIR",
-      .help = "also write maps to this folder: one for each lead time, and an overview" },
+      .help = "also write maps to this folder: one for each lead time, an overview, and of what is "
+              "asked for the probabilities of --exceed and the amounts of --accumulate" },
     { GEN_OPT_STRING, "film", AT(film), .value = "FILE.gif",
       .help = "also write a film, GIF or MP4, of the newest frames and the first member" },
     { GEN_OPT_CHOICE, "encoding", AT(encoding), .preset = 0, .choices = "packed|float",
@@ -185,7 +186,8 @@ static gen_status prepare_products(forecast *f)
 
 static gen_status add_products(forecast *f)
 {
-    const gen_products_info info = { 0 };
+    const gen_products_info info = { .also = f->product_pictures ? keep_product : NULL,
+                                     .cookie = f };
     products_shorten(&f->products, f->nowcast.members);
     return f->products.any ? gen_products_add(f->file, &f->products.o, &info) : GEN_OK;
 }

@@ -38,11 +38,12 @@ typedef struct forecast {
     int64_t cells, reference;
     int64_t column[NOWCAST_COLUMNS]; /* lead steps in the overview, from 0 */
     int columns;
-    float *first;                 /* first member, [lead_steps,cells]; plots only */
-    float *second;                /* second member at the columns, or NULL */
-    float *mean;                  /* ensemble mean at the columns, or NULL */
-    gen_radar_sequence *observed; /* after the reference time, or NULL */
-    gen_plot_film *film;          /* --film, else NULL */
+    float *first;                              /* first member, [lead_steps,cells]; plots only */
+    float *second;                             /* second member at the columns, or NULL */
+    float *mean;                               /* ensemble mean at the columns, or NULL */
+    gen_radar_sequence *observed;              /* after the reference time, or NULL */
+    gen_plot_film *film;                       /* --film, else NULL */
+    struct product_pictures *product_pictures; /* product_pictures.c, else NULL */
     int pictures;
     bool made_folder; /* of the pictures, by us */
 } forecast;
@@ -54,6 +55,15 @@ gen_status prepare_pictures(forecast *);
 void keep_for_pictures(forecast *, int64_t member, const float *rain);
 
 gen_status draw_pictures(forecast *);
+gen_status picture_path(const forecast *, const char *name, char **out);
+/* EEXIST: a picture of that name is in the way. */
+gen_status check_picture(const forecast *, const char *name);
+
+/* Pictures of products: product_pictures.c. Called by those above, but for the sink. */
+gen_status prepare_product_pictures(forecast *);
+gen_products_sink keep_product;
+gen_status draw_product_pictures(forecast *);
+void free_product_pictures(forecast *);
 void free_pictures(forecast *);
 /* Only the first members came: what was kept for `planned` of them is made that for `members`. */
 void shorten_pictures(forecast *, int64_t planned, int64_t members);

@@ -14,7 +14,7 @@
 #include "cli/nowcast.h"
 #include "libgen/base/alloc.h"
 
-static gen_status picture_path(const forecast *f, const char *name, char **out)
+gen_status picture_path(const forecast *f, const char *name, char **out)
 {
     size_t size = strlen(f->o->plot) + strlen(name) + 2;
     GEN_TRY(GEN_ALLOC(out, size, "a file name"));
@@ -31,11 +31,21 @@ static void lead_name(const forecast *f, int64_t step, char name[40])
         snprintf(name, 40, "lead_%03lldmin.png", (long long)(seconds / 60));
 }
 
+gen_status check_picture(const forecast *f, const char *name)
+{
+    gen_status status = GEN_OK;
+    char *path = NULL;
+    GEN_TRY(picture_path(f, name, &path));
+    if (!f->run->common.force && access(path, F_OK) == 0)
+        status = gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path);
+    gen_free(path);
+    return status;
+}
+
 /* Before anything is computed: the folder is there, and no picture is in the way. */
 static gen_status check_pictures(forecast *f)
 {
-    gen_status status = GEN_OK;
-    char *path = NULL, name[40] = "overview.png";
+    char name[40] = "overview.png";
     struct stat info;
     f->made_folder = mkdir(f->o->plot, 0777) == 0;
     if (!f->made_folder && errno != EEXIST)
@@ -45,14 +55,10 @@ static gen_status check_pictures(forecast *f)
     if (access(f->o->plot, W_OK | X_OK) != 0)
         return gen_fail(GEN_EIO, "--plot '%s': cannot write there: %s", f->o->plot,
                         strerror(errno));
-    for (int64_t s = -1; s < f->nowcast.lead_steps && !f->run->common.force; s++) {
+    for (int64_t s = -1; s < f->nowcast.lead_steps; s++) {
         if (s >= 0)
             lead_name(f, s, name);
-        GEN_TRY(picture_path(f, name, &path));
-        if (access(path, F_OK) == 0)
-            status = gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path);
-        gen_free(path);
-        GEN_TRY(status);
+        GEN_TRY(check_picture(f, name));
     }
     return GEN_OK;
 }
@@ -64,6 +70,8 @@ gen_status prepare_pictures(forecast *f)
     f->columns = (int)(steps < NOWCAST_COLUMNS ? steps : NOWCAST_COLUMNS);
     for (int k = 0; k < f->columns; k++) /* evenly, ending with the last */
         f->column[k] = (k + 1) * steps / f->columns - 1;
+    if (f->products.any)
+        GEN_TRY(prepare_product_pictures(f));
     GEN_TRY(GEN_ALLOC(&f->first, steps * f->cells, "pictures"));
     if (f->nowcast.members > 1 && f->nowcast.method >= GEN_NOWCAST_DGMR) {
         GEN_TRY(GEN_ALLOC(&f->second, f->columns * f->cells, "pictures"));
@@ -237,7 +245,8 @@ done:
 gen_status draw_pictures(forecast *f)
 {
     GEN_TRY(draw_leads(f));
-    return draw_overview(f);
+    GEN_TRY(draw_overview(f));
+    return f->product_pictures ? draw_product_pictures(f) : GEN_OK;
 }
 
 void free_pictures(forecast *f)
@@ -245,4 +254,5 @@ void free_pictures(forecast *f)
     gen_free(f->first);
     gen_free(f->second);
     gen_free(f->mean);
+    free_product_pictures(f);
 }

@@ -47,6 +47,15 @@ fi
 no_litter "$tmp/out" ours.nc $(command -v ncdump >/dev/null && echo no.nc again.nc)
 expect 2 "--members-out no: what then?" "$gen" nowcast $rain --members-out no -o "$tmp/x.nc"
 
+# ---- maps
+expect 0 "" "$gen" nowcast $rain --lead 30 --exceed 0.5,5 --mean --accumulate 10 --plot "$tmp/maps" -o "$tmp/plot.nc"
+for name in probability_0.5mmh probability_5mmh amount overview lead_030min; do
+    check "a map $name.png" test "$(head -c 4 "$tmp/maps/$name.png" | tail -c 3)" = PNG
+done
+rm "$tmp/maps/overview.png" "$tmp"/maps/lead_* "$tmp/plot.nc"
+expect 2 "probability_0.5mmh.png' exists" "$gen" nowcast $rain --lead 30 --exceed 0.5 --plot "$tmp/maps" -o "$tmp/plot.nc"
+check "nothing where a map is in the way" test ! -e "$tmp/plot.nc"
+
 # ---- of files of others
 expect 0 "" "$gen" radar products $theirs "${all[@]}" -o "$tmp/theirs.nc"
 expect 0 "" "$gen" radar products $theirs --json --mean --encoding float -o "$tmp/theirs_float.nc"
