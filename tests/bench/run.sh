@@ -25,4 +25,7 @@ fi
 if [ -x "$PEERS/venv/bin/python" ] && [ -d "${GEN_SHARED:-../shared}/data/radar/native" ]; then
     echo; "$python" "$here/readers.py" "$B"
 fi
+if "$B/gen" --help | grep -q nowcast; then
+    echo; "$python" "$here/products.py" "$B"
+fi
 "$python" "$here/convolutions.py" "$B"

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libgen/products.h>
 #include <libgen/random.h>
@@ -338,6 +339,47 @@ static void the_cell_of_a_place(void **state)
     assert_int_equal(gen_products_locate(&p, &g, 52, 5), GEN_EINVAL);
 }
 
+/* ---- files ------------------------------------------------------------------------------- */
+
+/* Whichever allocation fails: an error, nothing leaks, no file. Then the file, which other products
+ * of the same forecast do not touch. */
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    const double exceed[] = { 1, 2 };
+    const gen_products_options o = { .exceed = exceed,
+                                     .n_exceed = 2,
+                                     .percentiles = exceed,
+                                     .n_percentiles = 2,
+                                     .mean = true,
+                                     .matched_mean = true,
+                                     .accumulate = 600,
+                                     .member_sums = true,
+                                     .threads = 1 };
+    const gen_products_info info = { .source = "a test" };
+    char folder[] = "/tmp/gen_products_XXXXXX", path[60];
+    gen_forecast_file *f = NULL;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/p.nc", folder);
+    assert_int_equal(gen_forecast_open(&f, "tests/golden/forecasts/pysteps.nc", NULL), GEN_OK);
+    float warm[35];
+    assert_int_equal(gen_forecast_read(f, 0, 0, warm), GEN_OK);
+    uint64_t before = gen_alloc_bytes();
+    gen_status status = GEN_ENOMEM;
+    for (uint64_t n = 1; status != GEN_OK && n < 2000; n++) {
+        gen_alloc_fail_at(n);
+        status = gen_products_write(f, path, &o, &info);
+        gen_alloc_fail_at(0);
+        assert_int_equal(gen_alloc_bytes(), before);
+        assert_int_equal(access(path, F_OK) == 0, status == GEN_OK);
+    }
+    assert_int_equal(status, GEN_OK);
+    assert_int_equal(gen_products_write(f, path, &o, &info), GEN_EEXIST);
+    gen_forecast_close(&f);
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0); /* no litter */
+}
+
 int main(void)
 {
     char *text = NULL;
@@ -349,6 +391,7 @@ int main(void)
         cmocka_unit_test(amounts_add_up),
         cmocka_unit_test(what_does_not_fit),
         cmocka_unit_test(the_cell_of_a_place),
+        cmocka_unit_test(memory_runs_out),
     };
     if (gen_file_read("tests/golden/products.json", 1 << 22, &text, &size) != GEN_OK ||
         gen_json_parse(&expected, text, size, 1 << 22) != GEN_OK) {
