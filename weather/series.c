@@ -3,8 +3,9 @@
  * Radar sequences: files joined in time. Times and grids of files are read first; only the frames
  * that are kept are decoded.
  *
- * The step is the smallest difference of time in all files, so that a missing frame shows even when
- * only two frames are kept. A file that is not opened counts with the time in its name.
+ * The step is the smallest difference of time in all files (in lenient reading the most frequent
+ * one), so that a missing frame shows even when only two frames are kept. A file that is not opened
+ * counts with the time in its name.
  */
 #include <math.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ typedef struct series {
     int reference;       /* file that the others are compared with, -1 until one is open */
     gen_radar_grid grid; /* its grid */
     int64_t step;
-    double interval; /* of the rates; 0 when files differ */
+    double interval;                 /* of the rates; 0 when files differ */
     int disagree, first_disagreeing; /* files whose time is not that of the name */
     int64_t own_time;
     int failed; /* file that could not be decoded, or -1 */
@@ -260,7 +261,23 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* From the times of the frames, and of the names of files that were not opened. */
+/* Of values that rise; of several, the smallest. */
+static int64_t most_frequent(const int64_t *v, int64_t n)
+{
+    int64_t best = v[0], most = 0;
+    for (int64_t i = 0, next; i < n; i = next) {
+        for (next = i; next < n && v[next] == v[i];)
+            next++;
+        if (next - i > most) {
+            most = next - i;
+            best = v[i];
+        }
+    }
+    return best;
+}
+
+/* From the times of the frames, and of the names of files that were not opened. In a feed one frame
+ * at an odd time must not make the step that of its neighbours. */
 static gen_status find_step(series *s)
 {
     int64_t *times = NULL, n = 0;
@@ -271,12 +288,12 @@ static gen_status find_step(series *s)
         if (!s->files[i].opened && s->files[i].named != GEN_TIME_UNKNOWN)
             times[n++] = s->files[i].named;
     qsort(times, (size_t)n, sizeof *times, by_value);
-    s->step = 0;
-    for (int64_t i = 1; i < n; i++) {
-        int64_t d = times[i] - times[i - 1];
-        if (d > 0 && (s->step == 0 || d < s->step))
-            s->step = d;
-    }
+    int64_t differences = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (times[i] > times[i - 1])
+            times[differences++] = times[i] - times[i - 1];
+    qsort(times, (size_t)differences, sizeof *times, by_value);
+    s->step = differences == 0 ? 0 : s->o->lenient ? most_frequent(times, differences) : times[0];
     gen_free(times);
     return GEN_OK;
 }

@@ -63,8 +63,9 @@ typedef struct gen_radar_read_options {
                             where the file does not; NULL = none */
 
     /* For a feed that is being written: files that cannot be read are left out with a warning; of
-     * two frames of one time that of the file changed last is taken; and the newest frames are the
-     * newest run of min_frames (0 = 1) or more frames that follow one another. */
+     * two frames of one time that of the file changed last is taken; the step is the most frequent
+     * difference of time, so that one frame at an odd time does not change it; and the newest
+     * frames are the newest run of min_frames (0 = 1) or more frames that follow one another. */
     bool lenient;
     int64_t min_frames;
 
@@ -247,7 +248,7 @@ typedef struct gen_forecast_info {
     int deflate; /* 0 = level 1, which costs little; -1 = none; 1..9 */
     bool force;
     bool latitudes; /* lat(y,x) and lon(y,x) beside the projection, for programs without one */
-    bool without_members; /* the file holds products only, of gen_products_add */
+    bool without_members;                 /* the file holds products only, of gen_products_add */
     const char *title, *source, *history; /* global attributes; NULL = none */
 } gen_forecast_info;
 

@@ -487,6 +487,37 @@ static void a_feed_has_gaps_and_copies(void **state)
     expect_sentence(read_kept(&s, &m, 4, paths, &o), GEN_EDATA, "is there twice");
 }
 
+/* One frame between the others, a minute after the third: without it four follow one another. */
+static void a_feed_has_odd_times(void **state)
+{
+    (void)state;
+    const char *paths[7];
+    for (int i = 0; i < 6; i++)
+        paths[i] = write_step(i + (i > 2)); /* 0 1 2 4 5 6 */
+    gen_radar_sequence *s = NULL;
+    messages m;
+    char name[64];
+    static float rain[CELLS];
+    int64_t time = T0 + 3 * 300 + 60;
+    assert_int_equal(gen_radar_read(&s, paths, 1, NULL), GEN_OK);
+    gen_radar_sequence odd = *s;
+    odd.time = &time;
+    odd.rain = rain;
+    assert_int_equal(gen_name_print(name, sizeof name, PATTERN, time), GEN_OK);
+    paths[6] = path_of(name);
+    assert_int_equal(gen_radar_write(&odd, paths[6], 0, NULL, true), GEN_OK);
+    gen_radar_free(&s);
+    gen_radar_read_options o = { .max_frames = 3, .min_frames = 3 };
+    expect_sentence(read_kept(&s, &m, 7, paths, &o), GEN_EDATA, "not regular");
+    o.lenient = true;
+    for (int by_name = 0; by_name < 2; by_name++) {
+        o.pattern = by_name ? PATTERN : NULL;
+        assert_int_equal(read_kept(&s, &m, 7, paths, &o), GEN_OK);
+        assert_true(s->step == 300 && s->frames == 3 && s->time[2] == T0 + 6 * 300);
+        gen_radar_free(&s);
+    }
+}
+
 /* ---- gaps -------------------------------------------------------------------------------- */
 
 /* Over the cells that `a` knows: nearly all. In two corners rain comes from outside on both sides.
@@ -624,6 +655,7 @@ int main(void)
         cmocka_unit_test_teardown(a_feed_has_bad_files, clear_folder),
         cmocka_unit_test_teardown(a_feed_has_cut_files, clear_folder),
         cmocka_unit_test_teardown(a_feed_has_gaps_and_copies, clear_folder),
+        cmocka_unit_test_teardown(a_feed_has_odd_times, clear_folder),
         cmocka_unit_test_teardown(an_advected_gap_is_near_the_truth, clear_folder),
         cmocka_unit_test_teardown(long_gaps_are_no_guess, clear_folder),
         cmocka_unit_test_teardown(a_gap_may_begin_the_frames, clear_folder),
