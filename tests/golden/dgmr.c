@@ -153,61 +153,6 @@ static void full_width_planned(void **state)
 
 /* ---- gradients ------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(gen_node_name(*(gen_node *const *)a), gen_node_name(*(gen_node *const *)b));
-}
-
-/* The stored form of a tensor: its norm, then at most 97 evenly spaced elements. */
-static int64_t sample(const float *x, int64_t n, float *out)
-{
-    int64_t k = n < 97 ? n : 97;
-    double square = 0;
-    for (int64_t i = 0; i < n; i++)
-        square += (double)x[i] * (double)x[i];
-    out[0] = (float)sqrt(square);
-    for (int64_t i = 0; i < k; i++)
-        out[1 + i] = x[i * n / k];
-    return k + 1;
-}
-
-/* The stored samples of each tensor in order of name. A tensor passes when its difference is at
- * most `tolerance` of its norm; a norm below 1e-3 of the largest counts as that, because the
- * gradient of a bias in front of a batch norm is zero but for rounding. */
-static void check_samples(const char *name, gen_node *const named[], gen_node *const value[], int n,
-                          const float *found, double tolerance)
-{
-    gen_tensor golden = rule_golden(name);
-    const float *expected = golden.data;
-    float largest = 0, buffer[98];
-    double worst = 0;
-    int64_t at = 0;
-    for (int i = 0; i < n; i++) {
-        int64_t count = gen_shape_count(gen_node_shape(value[i]));
-        largest = fmaxf(largest, expected[at]);
-        at += 1 + (count < 97 ? count : 97);
-    }
-    assert_int_equal(at, golden.shape.dim[0]);
-    for (int i = 0; i < n; i++) {
-        int64_t count = gen_shape_count(gen_node_shape(value[i])), k = sample(found, count, buffer);
-        double square = 0, norm = 0;
-        for (int64_t j = 1; j < k; j++) {
-            square += pow((double)buffer[j] - expected[j], 2);
-            norm += pow(expected[j], 2);
-        }
-        double off = fmax(sqrt(square) / fmax(sqrt(norm), 1e-3 * largest),
-                          fabs(buffer[0] - expected[0]) / fmax(expected[0], 1e-3 * largest));
-        if (!(off <= tolerance))
-            fail_msg("%s: '%s' is off by %g of its norm %g", name, gen_node_name(named[i]), off,
-                     (double)expected[0]);
-        worst = fmax(worst, off);
-        found += count;
-        expected += k;
-    }
-    print_message("%s: %d tensors, worst %.2g\n", name, n, worst);
-    gen_tensor_free(&golden);
-}
-
 enum { MOST = 400 };
 
 /* Gradient of sum(rain * dy) with respect to every parameter; in training also the states after. */
@@ -226,8 +171,8 @@ static void gradients(enum how how, const char *name, bool training)
         else
             state[n_state++] = p;
     }
-    qsort(wrt, (size_t)n, sizeof *wrt, by_name);
-    qsort(state, (size_t)n_state, sizeof *state, by_name);
+    qsort(wrt, (size_t)n, sizeof *wrt, rule_by_name);
+    qsort(state, (size_t)n_state, sizeof *state, rule_by_name);
     gen_node *dy = gen_input(g, "dy", GEN_F32, gen_node_shape(m.rain));
     gen_grad(g, m.rain, dy, wrt, n, out + 1);
     rule_graph_is_whole(g);
@@ -245,12 +190,12 @@ static void gradients(enum how how, const char *name, bool training)
     snprintf(file, sizeof file, "dgmr_%s_out", name);
     check_values(file, found, count, 7);
     snprintf(file, sizeof file, "dgmr_%s_grads", name);
-    check_samples(file, wrt, out + 1, n, found + total, 1e-3);
+    rule_check_samples(file, wrt, out + 1, n, found + total, 1e-3);
     for (int i = 0; i < n; i++)
         total += gen_shape_count(gen_node_shape(wrt[i]));
     snprintf(file, sizeof file, "dgmr_%s_states", name);
     if (training)
-        check_samples(file, state, out + 1 + n, n_state, found + total, 1e-4);
+        rule_check_samples(file, state, out + 1 + n, n_state, found + total, 1e-4);
     free(found);
     unmake(&m);
 }

@@ -128,6 +128,22 @@ static inline gen_params *rule_params(const gen_graph *g)
     return p;
 }
 
+/* Inputs of integers (indices, offsets) have no rule: a test gives their values by name. */
+enum { RULE_GIVEN = 4 };
+static struct {
+    const char *name;
+    const int32_t *value;
+} rule_given[RULE_GIVEN];
+
+static inline const int32_t *rule_integers(const char *name)
+{
+    for (int i = 0; i < RULE_GIVEN; i++)
+        if (rule_given[i].name && !strcmp(rule_given[i].name, name))
+            return rule_given[i].value;
+    fail_msg("input '%s' is of integers and has no values", name);
+    abort();
+}
+
 /* Values of out[0..n) one after the other, inputs and parameters by rule. */
 static inline float *rule_reference(gen_graph *g, gen_node *const out[], int n)
 {
@@ -141,7 +157,11 @@ static inline float *rule_reference(gen_graph *g, gen_node *const out[], int n)
             continue;
         int64_t count = gen_shape_count(node->shape[0]);
         float *by_rule = calloc((size_t)count, sizeof *by_rule);
-        rule_values(by_rule, node->name, node->shape[0]);
+        if (gen_node_dtype(node) == GEN_I32)
+            for (int64_t k = 0; k < count; k++)
+                by_rule[k] = (float)rule_integers(node->name)[k];
+        else
+            rule_values(by_rule, node->name, node->shape[0]);
         const float *from =
             node->op == &gen_op_param ? gen_params_get(p, node->name).data : by_rule;
         double *to = eval_value(&e, node);
@@ -177,9 +197,13 @@ static inline float *rule_planned(gen_graph *g, gen_node *const out[], int n,
         fail_msg("%s", gen_last_error());
     for (int i = 0; i < gen_graph_count(g); i++) {
         gen_node *node = gen_graph_node(g, i);
-        float *to = node->op == &gen_op_input ? gen_plan_input(plan, node->name).data : NULL;
-        if (to)
-            rule_values(to, node->name, node->shape[0]);
+        gen_tensor to = { 0 };
+        if (node->op == &gen_op_input)
+            to = gen_plan_input(plan, node->name);
+        if (to.data && to.dtype == GEN_I32)
+            memcpy(to.data, rule_integers(node->name), gen_tensor_bytes(&to));
+        else if (to.data)
+            rule_values(to.data, node->name, node->shape[0]);
     }
     if (gen_plan_run(plan, NULL))
         fail_msg("%s", gen_last_error());
@@ -221,6 +245,66 @@ static inline double rule_distance(const float *found, const float *expected, in
     gen_tensor a = { GEN_F32, GEN_SHAPE(n), (void *)(uintptr_t)found };
     gen_tensor b = { GEN_F32, GEN_SHAPE(n), (void *)(uintptr_t)expected };
     return gen_compare(&a, &b).relative;
+}
+
+/* ---- gradients by samples (rule.py's) ---------------------------------------------------------
+ */
+
+static inline int rule_by_name(const void *a, const void *b)
+{
+    return strcmp(gen_node_name(*(gen_node *const *)a), gen_node_name(*(gen_node *const *)b));
+}
+
+/* The stored form of a tensor: its norm, then at most 97 evenly spaced elements. */
+static inline int64_t rule_sample(const float *x, int64_t n, float *out)
+{
+    int64_t k = n < 97 ? n : 97;
+    double square = 0;
+    for (int64_t i = 0; i < n; i++)
+        square += (double)x[i] * (double)x[i];
+    out[0] = (float)sqrt(square);
+    for (int64_t i = 0; i < k; i++)
+        out[1 + i] = x[i * n / k];
+    return k + 1;
+}
+
+/* The stored samples of each tensor in order of name. A tensor passes when its difference is at
+ * most `tolerance` of its norm; a norm below 1e-3 of the largest counts as that, because the
+ * gradient of a bias in front of a batch norm is zero but for rounding. */
+static inline void rule_check_samples(const char *name, gen_node *const named[],
+                                      gen_node *const value[], int n, const float *found,
+                                      double tolerance)
+{
+    gen_tensor golden = rule_golden(name);
+    const float *expected = golden.data;
+    float largest = 0, buffer[98];
+    double worst = 0;
+    int64_t at = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t count = gen_shape_count(gen_node_shape(value[i]));
+        largest = fmaxf(largest, expected[at]);
+        at += 1 + (count < 97 ? count : 97);
+    }
+    assert_int_equal(at, golden.shape.dim[0]);
+    for (int i = 0; i < n; i++) {
+        int64_t count = gen_shape_count(gen_node_shape(value[i])),
+                k = rule_sample(found, count, buffer);
+        double square = 0, norm = 0;
+        for (int64_t j = 1; j < k; j++) {
+            square += pow((double)buffer[j] - expected[j], 2);
+            norm += pow(expected[j], 2);
+        }
+        double off = fmax(sqrt(square) / fmax(sqrt(norm), 1e-3 * largest),
+                          fabs(buffer[0] - expected[0]) / fmax(expected[0], 1e-3 * largest));
+        if (!(off <= tolerance))
+            fail_msg("%s: '%s' is off by %g of its norm %g", name, gen_node_name(named[i]), off,
+                     (double)expected[0]);
+        worst = fmax(worst, off);
+        found += count;
+        expected += k;
+    }
+    print_message("%s: %d tensors, worst %.2g\n", name, n, worst);
+    gen_tensor_free(&golden);
 }
 
 #endif
