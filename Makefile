@@ -176,6 +176,7 @@ MODEL := \
 
 TRAIN := \
     libgen/train/guard.c \
+    libgen/train/losses.c \
     libgen/train/optimiser.c \
     libgen/train/pending.c \
     libgen/train/schedule.c \
@@ -250,7 +251,9 @@ WEATHER := \
     weather/codec/unpack.c \
     weather/crop.c \
     weather/dgmr.c \
+    weather/dgmr_discriminator.c \
     weather/dgmr_import.c \
+    weather/dgmr_loss.c \
     weather/dgmr_run.c \
     weather/fill.c \
     weather/forecast_read.c \
@@ -304,6 +307,7 @@ CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))
 TESTS := \
     tests/check_ops.c \
     tests/golden/dgmr.c \
+    tests/golden/dgmr_disc.c \
     tests/golden/adam.c \
     tests/golden/advection.c \
     tests/golden/forecast.c \
@@ -323,6 +327,7 @@ TESTS := \
     tests/unit/base.c \
     tests/unit/chart.c \
     tests/unit/dgmr.c \
+    tests/unit/dgmr_disc.c \
     tests/unit/file.c \
     tests/unit/film.c \
     tests/unit/import.c \

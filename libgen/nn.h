@@ -78,7 +78,8 @@ typedef struct gen_block_attr {
 /* BN, relu, (up), conv3, BN, relu, conv3; shortcut (up), conv1 if widths differ or up-sampling. */
 GEN_API gen_node *gen_g_block(gen_net *net, const char *name, gen_node *x, int64_t channels,
                               const gen_block_attr *attr);
-/* relu, conv3, relu, conv3, (pool); shortcut conv1 if widths differ or pooling, (pool). */
+/* relu, conv3, relu, conv3, (pool); shortcut conv1 if widths differ or pooling, (pool). An axis of
+ * one cell is not pooled. */
 GEN_API gen_node *gen_d_block(gen_net *net, const char *name, gen_node *x, int64_t channels,
                               const gen_block_attr *attr);
 /* relu, conv3, relu, conv3; shortcut concat[x, conv1(x) to the missing channels]. */

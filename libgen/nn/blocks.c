@@ -32,9 +32,13 @@ static gen_node *upsample(gen_graph *g, gen_node *x, int64_t factor)
 
 static gen_node *pool(gen_graph *g, gen_node *x, int64_t factor)
 {
+    gen_shape s = gen_node_shape(x);
+    gen_pool_attr attr = { { 0 } };
     if (factor <= 1)
         return x;
-    return gen_avg_pool(g, x, &(gen_pool_attr){ .kernel = { factor, factor, factor } });
+    for (int i = 0; i < s.rank - 2 && i < 3; i++)
+        attr.kernel[i] = s.dim[1 + i] > 1 ? factor : 1;
+    return gen_avg_pool(g, x, &attr);
 }
 
 gen_node *gen_g_block(gen_net *net, const char *name, gen_node *x, int64_t channels,
