@@ -112,29 +112,14 @@ static gen_status name_lock(struct live *l, const char *output, const char *give
 /* The kernel lets a lock go with its holder, however that ended; the text only says who it is. */
 static gen_status take_lock(struct live *l)
 {
-    char text[80] = "", date[32];
-    l->lock = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (l->lock < 0)
-        return gen_fail(GEN_EIO, "cannot open the lock '%s': %s", l->lock_path, strerror(errno));
-    if (flock(l->lock, LOCK_EX | LOCK_NB) != 0) {
-        bool busy = errno == EWOULDBLOCK;
-        const char *why = strerror(errno);
-        ssize_t n = read(l->lock, text, sizeof text - 1);
-        text[n > 0 ? n : 0] = 0;
-        text[strcspn(text, "\n")] = 0;
-        close(l->lock);
-        l->lock = -1;
-        if (!busy)
-            return gen_fail(GEN_EIO, "cannot lock '%s': %s", l->lock_path, why);
+    char who[80], date[32];
+    bool busy;
+    snprintf(who, sizeof who, "process %ld since %s", (long)getpid(),
+             gen_time_text((int64_t)time(NULL), date));
+    gen_status status = gen_file_lock(&l->lock, &busy, l->lock_path, who);
+    if (busy)
         l->outcome = "busy";
-        return gen_fail(GEN_EIO, "another run holds '%s': %s", l->lock_path,
-                        text[0] ? text : "it has not said which");
-    }
-    int n = snprintf(text, sizeof text, "process %ld since %s\n", (long)getpid(),
-                     gen_time_text((int64_t)time(NULL), date));
-    if (ftruncate(l->lock, 0) != 0 || pwrite(l->lock, text, (size_t)n, 0) != n)
-        gen_log(GEN_LOG_WARN, "cannot write to the lock '%s': %s", l->lock_path, strerror(errno));
-    return GEN_OK;
+    return status;
 }
 
 gen_status live_start(forecast *f)

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,6 +199,15 @@ static gen_status sync_output(gen_output *o)
     return bad ? gen_output_error(o->path, code) : GEN_OK;
 }
 
+void gen_folder_sync(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+}
+
 static void sync_folder(const char *path)
 {
     char *folder;
@@ -206,11 +216,7 @@ static void sync_folder(const char *path)
         return; /* the file is there; only its durability is at stake */
     if (n)
         folder[n] = 0;
-    int fd = open(folder, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
+    gen_folder_sync(folder);
     gen_free(folder);
 }
 
@@ -247,4 +253,34 @@ void gen_output_abort(gen_output *o)
     gen_free(o->temporary);
     gen_free(o->path);
     *o = (gen_output){ 0 };
+}
+
+/* ---- locks ------------------------------------------------------------------------------------
+ */
+
+gen_status gen_file_lock(int *lock, bool *busy, const char *path, const char *who)
+{
+    char text[80] = "";
+    *busy = false;
+    *lock = -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return gen_fail(GEN_EIO, "cannot open the lock '%s': %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        *busy = errno == EWOULDBLOCK;
+        const char *why = strerror(errno);
+        ssize_t n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = 0;
+        text[strcspn(text, "\n")] = 0;
+        close(fd);
+        if (!*busy)
+            return gen_fail(GEN_EIO, "cannot lock '%s': %s", path, why);
+        return gen_fail(GEN_EIO, "another run holds '%s': %s", path,
+                        text[0] ? text : "it has not said which");
+    }
+    int n = snprintf(text, sizeof text, "%.78s\n", who);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+        gen_log(GEN_LOG_WARN, "cannot write to the lock '%s': %s", path, strerror(errno));
+    *lock = fd;
+    return GEN_OK;
 }

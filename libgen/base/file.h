@@ -33,6 +33,14 @@ GEN_API gen_status gen_output_error(const char *path, int code);
 /* Removes the temporary. Does nothing after a commit or on a zeroed struct. */
 GEN_API void gen_output_abort(gen_output *o);
 
+/* A folder's entries on disk, after a rename in it. */
+GEN_API void gen_folder_sync(const char *folder);
+
+/* Locks the file `path`, made when it is not there, for one holder; the kernel lets the lock go
+ * with its process, however that ended. `who` is left in it as text. EIO, naming the holder, with
+ * *busy where another one has it. Close *fd to let go. */
+GEN_API gen_status gen_file_lock(int *fd, bool *busy, const char *path, const char *who);
+
 /* Removes every temporary now open: async-signal-safe, for a program's SIGINT handler. */
 GEN_API void gen_outputs_remove_all(void);
 

@@ -253,8 +253,8 @@ static gen_status put(FILE *file, const void *data, uint64_t n)
 {
     if (fwrite(data, 1, n, file) == n)
         return GEN_OK;
-    return gen_fail(errno == ENOSPC || errno == EDQUOT ? GEN_ENOMEM : GEN_EIO, "writing failed: %s",
-                    strerror(errno));
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    return gen_fail(full ? GEN_ENOMEM : GEN_EIO, "writing failed: %s", strerror(errno));
 }
 
 static gen_status put_tensor(FILE *file, const gen_safetensor *t, char *piece)
