@@ -175,10 +175,13 @@ MODEL := \
     libgen/model/torch.c \
 
 TRAIN := \
+    libgen/train/checkpoint.c \
     libgen/train/guard.c \
     libgen/train/losses.c \
     libgen/train/optimiser.c \
     libgen/train/pending.c \
+    libgen/train/run_folder.c \
+    libgen/train/saved.c \
     libgen/train/schedule.c \
 
 METRICS := \
@@ -325,6 +328,7 @@ TESTS := \
     tests/unit/crop.c \
     tests/unit/advection.c \
     tests/unit/base.c \
+    tests/unit/checkpoint.c \
     tests/unit/chart.c \
     tests/unit/dgmr.c \
     tests/unit/dgmr_disc.c \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Training, whatever the network: Adam on f32 masters with accumulation and an average of the
- * parameters, schedules of the learning rate, a look at each step before it is committed.
+ * parameters, schedules of the learning rate, a look at each step before it is committed,
+ * checkpoints.
  *
  * Plans compute losses, gradients and new values of states (<libgen/plan.h>); nothing here runs a
  * network. What changes between steps is changed by a commit, once per logical step:
@@ -159,6 +160,72 @@ typedef struct gen_guard {
  * returned as they are. */
 GEN_API gen_status gen_guard_judge(gen_guard *g, gen_status looked, gen_verdict *out);
 GEN_API void gen_guard_saved(gen_guard *g); /* a checkpoint was saved */
+
+/* ---- saved.c: what a checkpoint holds ---------------------------------------------------------
+ */
+
+/* Named views of a run's memory: a checkpoint writes them, and loading one fills them. Names
+ * differ; "PREFIX/..." of the functions below keeps apart what would be called the same. The
+ * objects must outlive the list. */
+typedef struct gen_saved gen_saved;
+
+GEN_API gen_status gen_saved_create(gen_saved **out);
+GEN_API void gen_saved_free(gen_saved **s);
+GEN_API gen_status gen_saved_tensor(gen_saved *s, const char *name, gen_tensor t);    /* f32 */
+GEN_API gen_status gen_saved_counter(gen_saved *s, const char *name, int64_t *value); /* +-2^53 */
+GEN_API gen_status gen_saved_params(gen_saved *s, const char *prefix, gen_params *params);
+/* Moments, average and steps; what was added since the last step is forgotten by a load. */
+GEN_API gen_status gen_saved_optimiser(gen_saved *s, const char *prefix, gen_optimiser *o);
+
+/* ---- checkpoint.c -----------------------------------------------------------------------------
+ */
+
+/* The checkpoints of one run, in its folder:
+ *
+ *     RUN/lock                              held by the process that trains
+ *     RUN/checkpoints/LATEST                name of the newest, for other programs
+ *     RUN/checkpoints/step-00001234/        appears whole, by one rename
+ *         checkpoint.json                   step, metric, counters, digest of the configuration
+ *         state.json                        the caller's own
+ *         tensors.safetensors
+ *         SHA256SUMS                        of these three: sha256sum -c SHA256SUMS
+ *
+ * A process that is killed at any moment, or a full disk, leaves the checkpoints before. */
+typedef struct gen_checkpoints gen_checkpoints;
+
+/* Makes the folders where they are not, takes the lock, and sees what is there. `config`: JSON text
+ * of all that must be equal for a run to go on; compared byte by byte. keep: how many of the newest
+ * are kept, 0 = 3; the one of the lowest metric is kept besides. EIO: another run holds the folder.
+ * EINVAL: config is no JSON. */
+GEN_API gen_status gen_checkpoints_open(gen_checkpoints **out, const char *run, const char *config,
+                                        int64_t keep);
+GEN_API void gen_checkpoints_close(gen_checkpoints **c);
+
+/* Steps of the newest and of the best that are not known to be damaged; -1 when there is none. */
+GEN_API int64_t gen_checkpoints_newest(const gen_checkpoints *c);
+GEN_API int64_t gen_checkpoints_best(const gen_checkpoints *c);
+
+/* ENOMEM, with the figures, when the disk has no room for all checkpoints that a run holds at a
+ * time: keep, the best, and the one that is written. `state_bytes`: the most that state.json takes.
+ */
+GEN_API gen_status gen_checkpoints_space(const gen_checkpoints *c, const gen_saved *s,
+                                         uint64_t state_bytes);
+
+/* Saves `step`; a checkpoint of the same step is replaced. metric: lower is better, NaN when there
+ * is none. `state`: JSON text of the caller's own (loader position, history). On failure the
+ * checkpoints before are untouched, and saving may be tried again: ENOMEM when the disk is full.
+ * EINVAL: state is no JSON; EEXIST: this run has a later checkpoint, or the step is that of one of
+ * another configuration. */
+GEN_API gen_status gen_checkpoint_save(gen_checkpoints *c, const gen_saved *s, int64_t step,
+                                       double metric, const char *state);
+
+/* Fills `s` from the newest checkpoint that is whole, of this configuration and of these tensors.
+ * *step -1 and *state NULL: there are no checkpoints. *skipped: a line for each newer one and what
+ * is wrong with it ("" when none). *state and *skipped: free with gen_text_free (<libgen/model.h>).
+ * EMODEL: there are checkpoints, and none that can be used; the sentence says why. On any failure
+ * values of `s` may be changed. */
+GEN_API gen_status gen_checkpoint_load(gen_checkpoints *c, gen_saved *s, int64_t *step,
+                                       char **state, char **skipped);
 
 #ifdef __cplusplus
 }
