@@ -253,6 +253,7 @@ WEATHER := \
     weather/codec/sequence_file.c \
     weather/codec/unpack.c \
     weather/crop.c \
+    weather/data.c \
     weather/dgmr.c \
     weather/dgmr_discriminator.c \
     weather/dgmr_import.c \
@@ -330,6 +331,7 @@ TESTS := \
     tests/unit/base.c \
     tests/unit/checkpoint.c \
     tests/unit/chart.c \
+    tests/unit/data.c \
     tests/unit/dgmr.c \
     tests/unit/dgmr_disc.c \
     tests/unit/file.c \

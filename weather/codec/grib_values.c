@@ -262,18 +262,23 @@ static int decode(const unsigned char *message, uint64_t size, double *values, u
     return code;
 }
 
+/* What the library's assertions jump back to: nothing of its own changes after setjmp. */
+static int decode_guarded(const unsigned char *message, uint64_t size, double *values,
+                          uint64_t cells, uint64_t *found)
+{
+    if (setjmp(asserted) != 0)
+        return CODES_INTERNAL_ERROR;
+    return decode(message, size, values, cells, found);
+}
+
 static gen_status decode_alone(const gen_radar_file *f, const grib_field *g,
                                const unsigned char *message, uint64_t size, double *values,
                                uint64_t cells)
 {
     uint64_t found = 0;
-    int code = CODES_INTERNAL_ERROR;
     pthread_mutex_lock(&eccodes_lock);
     codes_set_codes_assertion_failed_proc(assertion_failed);
-    if (setjmp(asserted) == 0)
-        code = decode(message, size, values, cells, &found);
-    else
-        code = CODES_INTERNAL_ERROR;
+    int code = decode_guarded(message, size, values, cells, &found);
     codes_set_codes_assertion_failed_proc(NULL);
     pthread_mutex_unlock(&eccodes_lock);
     if (code == CODES_INVALID_MESSAGE)
