@@ -180,6 +180,7 @@ TRAIN := \
     libgen/train/losses.c \
     libgen/train/optimiser.c \
     libgen/train/pending.c \
+    libgen/train/phase.c \
     libgen/train/run_folder.c \
     libgen/train/saved.c \
     libgen/train/schedule.c \
@@ -316,6 +317,7 @@ TESTS := \
     tests/golden/advection.c \
     tests/golden/forecast.c \
     tests/golden/forecast_read.c \
+    tests/golden/gan.c \
     tests/golden/layers.c \
     tests/golden/products.c \
     tests/golden/projection.c \

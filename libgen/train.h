@@ -2,10 +2,11 @@
  *
  * Training, whatever the network: Adam on f32 masters with accumulation and an average of the
  * parameters, schedules of the learning rate, a look at each step before it is committed,
- * checkpoints.
+ * phases of a GAN, checkpoints.
  *
- * Plans compute losses, gradients and new values of states (<libgen/plan.h>); nothing here runs a
- * network. What changes between steps is changed by a commit, once per logical step:
+ * gen_phase does one turn of a GAN's discriminators or generator; the other parts are what it is
+ * made of, for trainers that need more. Plans compute losses, gradients and new values of states
+ * (<libgen/plan.h>); parameters and states change by a commit only, once per logical step:
  *
  *     for each micro-batch:
  *         gen_plan_run(plan, NULL);
@@ -21,6 +22,7 @@
 #ifndef LIBGEN_TRAIN_H
 #define LIBGEN_TRAIN_H
 
+#include <libgen/nn.h>
 #include <libgen/params.h>
 #include <libgen/plan.h>
 
@@ -160,6 +162,46 @@ typedef struct gen_guard {
  * returned as they are. */
 GEN_API gen_status gen_guard_judge(gen_guard *g, gen_status looked, gen_verdict *out);
 GEN_API void gen_guard_saved(gen_guard *g); /* a checkpoint was saved */
+
+/* ---- phase.c: one loss and the parameters that it trains --------------------------------------
+ */
+
+/* A GAN alternates two phases over one gen_params: that of the discriminators, whose loss sees real
+ * and generated samples, and that of the generator. Each has a graph of its own, an optimiser, and
+ * the states that its forward passes change (of both networks). */
+typedef struct gen_phase gen_phase;
+
+/* Builds inputs, networks and the loss (one element), and returns it. */
+typedef gen_node *gen_loss_fn(gen_net *net, void *cookie);
+/* Fills the inputs of the next micro-batch; *sample: where it came from (valid until the next
+ * call), or NULL. */
+typedef gen_status gen_fill_fn(void *cookie, gen_plan *plan, const char **sample);
+
+typedef struct gen_phase_options {
+    const char *name; /* "D", for sentences; must outlive the phase */
+    gen_loss_fn *build;
+    gen_fill_fn *fill;
+    void *cookie;                /* of both */
+    const char *const *prefixes; /* of the names of the parameters that are trained; NULL-ended */
+    gen_adam_options adam;
+    gen_schedule schedule;
+    int64_t micro_batches; /* a step; 0 = 1. The loss is their mean. */
+    int64_t repeats;       /* steps a turn, each with batches of its own; 0 = 1: the D:G ratio */
+    gen_plan_options plan; /* params_vary is set */
+} gen_phase_options;
+
+/* Parameters that the graph asks for and `params` lacks are initialised from `seed`. EINVAL:
+ * nothing to train. params and backend must outlive it. */
+GEN_API gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
+                                    gen_backend *backend, const gen_phase_options *options);
+GEN_API void gen_phase_free(gen_phase **p);
+GEN_API gen_optimiser *gen_phase_optimiser(gen_phase *p);
+
+/* One turn: `repeats` steps, each looked at and judged before it is committed. *loss: mean over the
+ * steps that were committed, NaN when there was none. Anything but GEN_COMMIT in *verdict ends the
+ * turn: that step was discarded, those before it stand. */
+GEN_API gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *loss,
+                                 gen_verdict *verdict);
 
 /* ---- saved.c: what a checkpoint holds ---------------------------------------------------------
  */
