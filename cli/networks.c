@@ -7,6 +7,7 @@
 
 #ifdef GEN_WITH_WEATHER
 #include "weather/dgmr.h"
+#include "weather/dgmr_discriminator.h"
 #endif
 
 gen_status gen_networks_register(void)
@@ -14,6 +15,8 @@ gen_status gen_networks_register(void)
 #ifdef GEN_WITH_WEATHER
     GEN_TRY(gen_arch_register(&gen_dgmr_arch));
     GEN_TRY(gen_arch_register(&gen_dgmr_ocf_arch));
+    GEN_TRY(gen_arch_register(&gen_dgmr_d_arch));
+    GEN_TRY(gen_arch_register(&gen_dgmr_ocf_d_arch));
 #endif
     return GEN_OK;
 }
@@ -30,6 +33,8 @@ gen_status gen_network_named(const char *name, const gen_arch **out)
     const char *near = gen_nearest_word(name, names, n);
     if (near)
         return gen_fail(GEN_EINVAL, "unknown network '%s'; did you mean '%s'?", name, near);
-    return gen_fail(GEN_EINVAL, "unknown network '%s' (known: %s%s%s)", name, n ? names[0] : "none",
-                    n > 1 ? ", " : "", n > 1 ? names[1] : "");
+    char known[256] = "none";
+    for (int i = 0, at = 0; i < n && at < (int)sizeof known; i++)
+        at += snprintf(known + at, sizeof known - (size_t)at, "%s%s", i ? ", " : "", names[i]);
+    return gen_fail(GEN_EINVAL, "unknown network '%s' (known: %s)", name, known);
 }

@@ -11,6 +11,7 @@
 #include "weather/dgmr_discriminator.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <libgen/random.h>
 
@@ -215,3 +216,71 @@ const gen_option gen_dgmr_d_options[] = { CONFIG(
 const gen_option gen_dgmr_ocf_d_options[] = { CONFIG(
     GEN_DGMR_PICK_ANY, GEN_DGMR_VIEW_POOL, GEN_DGMR_HEAD_FULL, GEN_SN_TORCH, 1e-12) };
 /* clang-format on */
+
+enum { FRAMES, INDEX, OFFSET, INPUTS };
+
+static gen_status inputs(const void *config, gen_port *in, int *n)
+{
+    const gen_dgmr_d_config *c = config;
+    int count = c->view == GEN_DGMR_VIEW_CROP ? INPUTS : OFFSET;
+    if (*n < count)
+        return gen_fail(GEN_EBUG, "dgmr: room for %d inputs, %d expected", *n, count);
+    in[FRAMES] = (gen_port){ .name = "frames", .shape = GEN_SHAPE(1, 22, 256, 256, 1) };
+    in[INDEX] = (gen_port){ .name = "index", .shape = GEN_SHAPE(c->picked) };
+    if (count == INPUTS)
+        in[OFFSET] = (gen_port){ .name = "offset", .shape = GEN_SHAPE(1, 2) };
+    *n = count;
+    return GEN_OK;
+}
+
+static void adapt(const void *config, gen_port *in, const bool *given, int n)
+{
+    const gen_dgmr_d_config *c = config;
+    if (n > INDEX && given[FRAMES] && !given[INDEX] && in[FRAMES].shape.rank == 5)
+        in[INDEX].shape = GEN_SHAPE(c->picked * in[FRAMES].shape.dim[0]);
+}
+
+static gen_node *port(const gen_port *in, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(in[i].name, name))
+            return in[i].node;
+    return NULL;
+}
+
+static void build(gen_net *net, const void *config, const gen_port *in, int n_in, gen_port *out,
+                  int *n_out)
+{
+    gen_graph *g = net->g;
+    gen_node *frames = port(in, n_in, "frames"), *offset = port(in, n_in, "offset");
+    gen_node *index = gen_cast(g, port(in, n_in, "index"), GEN_I32);
+    if (offset)
+        offset = gen_cast(g, offset, GEN_I32);
+    gen_node *spatial = gen_dgmr_spatial(net, config, frames, index);
+    gen_node *temporal = gen_dgmr_temporal(net, config, frames, offset);
+    out[0] = (gen_port){ .name = "spatial", .shape = gen_node_shape(spatial), .node = spatial };
+    out[1] = (gen_port){ .name = "temporal", .shape = gen_node_shape(temporal), .node = temporal };
+    *n_out = 2;
+}
+
+const gen_arch gen_dgmr_d_arch = {
+    .name = "dgmr-discriminators",
+    .summary = "radar nowcasting, both discriminators of the paper (Ravuri et al. 2021)",
+    .config = gen_dgmr_d_options,
+    .config_size = sizeof(gen_dgmr_d_config),
+    .inputs = inputs,
+    .adapt = adapt,
+    .build = build,
+};
+
+const gen_arch gen_dgmr_ocf_d_arch = {
+    .name = "dgmr-ocf-discriminators",
+    .summary = "radar nowcasting, both discriminators as openclimatefix built and trained them",
+    .config = gen_dgmr_ocf_d_options,
+    .config_size = sizeof(gen_dgmr_d_config),
+    .inputs = inputs,
+    .adapt = adapt,
+    .build = build,
+    .recognises = gen_dgmr_ocf_d_recognises,
+    .import = gen_dgmr_ocf_d_import,
+};

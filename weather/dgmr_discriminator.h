@@ -9,7 +9,7 @@
 #ifndef LIBGEN_WEATHER_DGMR_DISCRIMINATOR_H
 #define LIBGEN_WEATHER_DGMR_DISCRIMINATOR_H
 
-#include <libgen/nn.h>
+#include <libgen/model.h>
 
 #include "libgen/base/options.h"
 
@@ -38,6 +38,12 @@ typedef struct gen_dgmr_d_config {
 extern GEN_API const gen_option gen_dgmr_d_options[];     /* paper and pseudo-code */
 extern GEN_API const gen_option gen_dgmr_ocf_d_options[]; /* openclimatefix, reference 6.3 */
 
+/* Both discriminators as one network, so that they can be kept in a model file and imported:
+ * "dgmr-discriminators" and "dgmr-ocf-discriminators". Inputs frames, index and, for a window,
+ * offset (whole numbers in f32); outputs spatial and temporal, the scores. */
+extern GEN_API const gen_arch gen_dgmr_d_arch;
+extern GEN_API const gen_arch gen_dgmr_ocf_d_arch;
+
 /* frames [N,T,H,W,1] mm/h, H and W multiples of 4; index i32 [picked*N], as gen_dgmr_pick fills it:
  * element p*N + n is the row n*T + t of frame t of sequence n -> score [N,1]. */
 GEN_API gen_node *gen_dgmr_spatial(gen_net *net, const gen_dgmr_d_config *c, gen_node *frames,
@@ -56,5 +62,9 @@ GEN_API gen_status gen_dgmr_pick(const gen_dgmr_d_config *c, int64_t n, int64_t 
 /* Draws the window of step `step` in a field of h x w: offset [2], uniform in 0..h/2, 0..w/2 (end
  * excluded). */
 GEN_API void gen_dgmr_place(int64_t h, int64_t w, uint64_t seed, uint64_t step, int32_t offset[2]);
+
+/* openclimatefix checkpoints, in weather/dgmr_import.c. */
+bool gen_dgmr_ocf_d_recognises(const gen_import *im);
+gen_status gen_dgmr_ocf_d_import(gen_import *im, void *config, const char *json);
 
 #endif

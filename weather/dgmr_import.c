@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads checkpoints of openclimatefix/skillful_nowcasting into our "dgmr-ocf" (reference 6.1, 6.2):
+ * Reads checkpoints of openclimatefix/skillful_nowcasting into our "dgmr-ocf" and
+ * "dgmr-ocf-discriminators" (reference 6.1, 6.2):
  * widths from the shapes of weights, lead times from config.json, then one rule a layer. Its levels
  * count from the bottom: convGRU1, g1 and up_g1 are our level 4.
  */
 #include "weather/dgmr.h"
+#include "weather/dgmr_discriminator.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -177,7 +179,7 @@ static const struct rule others[] = {
     { COPY, "latent_stack.att_block.gamma", "latent/attention/gamma" },
     { NORM, "sampler.bn", "sampler/norm" },
     { LAYER, "sampler.conv_1x1", "sampler/out" },
-    { UNUSED, "discriminator.", "the discriminators are no part of the generator" },
+    { UNUSED, "discriminator.", "the network dgmr-ocf-discriminators takes them" },
 };
 
 /* `pattern` with '#' replaced by the digit `number`. */
@@ -232,4 +234,101 @@ gen_status gen_dgmr_ocf_import(gen_import *im, void *config, const char *json)
             GEN_TRY(apply(im, &latent_skip, i, i));
     }
     return apply_all(im, others, GEN_LEN(others), 0, 0);
+}
+
+/* ---- discriminators -------------------------------------------------------------------------- */
+
+/* Their blocks are d1, then (in 3-D d2,) numbers from 0, then d6 or d_last. */
+struct part {
+    const char *name; /* in front of it "discriminator." or nothing */
+    const char *block[6];
+    const char *to;
+};
+
+static const struct part parts[] = {
+    { "spatial_discriminator",
+      { "d1", "intermediate_dblocks.0", "intermediate_dblocks.1", "intermediate_dblocks.2",
+        "intermediate_dblocks.3", "d6" },
+      "discriminator/spatial" },
+    { "temporal_discriminator",
+      { "d1", "d2", "intermediate_dblocks.0", "intermediate_dblocks.1", "intermediate_dblocks.2",
+        "d_last" },
+      "discriminator/temporal" },
+};
+
+/* "discriminator." in a checkpoint of the whole model, nothing in one of the discriminators;
+ * NULL: there are none. */
+static const char *discriminator_prefix(const gen_import *im)
+{
+    if (gen_import_shape(im, "discriminator.spatial_discriminator.d1.conv_1x1.bias").rank == 1)
+        return "discriminator.";
+    if (gen_import_shape(im, "spatial_discriminator.d1.conv_1x1.bias").rank == 1)
+        return "";
+    return NULL;
+}
+
+/* A file with a generator too is taken for one, unless a network is named. */
+bool gen_dgmr_ocf_d_recognises(const gen_import *im)
+{
+    return discriminator_prefix(im) && !gen_dgmr_ocf_recognises(im);
+}
+
+static gen_status import_block(gen_import *im, const char *from, const char *to, bool last)
+{
+    static const char *const layer[][2] = { { "conv_1x1", "skip" },
+                                            { "first_conv_3x3", "conv1" },
+                                            { "last_conv_3x3", "conv2" } };
+    char theirs[128], ours[64];
+    for (int i = 0; i < GEN_LEN(layer); i++) {
+        snprintf(theirs, sizeof theirs, "%s.%s", from, layer[i][0]);
+        snprintf(ours, sizeof ours, "%s/%s", to, layer[i][1]);
+        if (last && i == 0)
+            GEN_TRY(gen_import_ignore(im, theirs,
+                                      "the block's widths match, so its 1x1 is never applied"));
+        else
+            GEN_TRY(gen_import_layer(im, theirs, ours, NULL));
+    }
+    return GEN_OK;
+}
+
+static gen_status import_part(gen_import *im, const char *prefix, const struct part *p)
+{
+    char from[96], to[48];
+    for (int i = 0; i < GEN_LEN(p->block); i++) {
+        snprintf(from, sizeof from, "%s%s.%s", prefix, p->name, p->block[i]);
+        snprintf(to, sizeof to, "%s/block%d", p->to, i + 1);
+        GEN_TRY(import_block(im, from, to, i + 1 == GEN_LEN(p->block)));
+    }
+    snprintf(from, sizeof from, "%s%s.fc", prefix, p->name);
+    snprintf(to, sizeof to, "%s/linear", p->to);
+    GEN_TRY(gen_import_layer(im, from, to, NULL));
+    snprintf(from, sizeof from, "%s%s.bn", prefix, p->name);
+    snprintf(to, sizeof to, "%s/norm", p->to);
+    return gen_import_norm(im, from, to);
+}
+
+/* config.json says nothing of widths: it is not used. */
+gen_status gen_dgmr_ocf_d_import(gen_import *im, void *config, const char *json)
+{
+    static const char *const generator[] = { "conditioning_stack.", "latent_stack.", "sampler.",
+                                             "generator." };
+    gen_dgmr_d_config *c = config;
+    const char *prefix = discriminator_prefix(im);
+    (void)json;
+    if (!prefix)
+        return gen_fail(GEN_EMODEL, "no tensor 'discriminator.spatial_discriminator.*': this "
+                                    "file has no discriminators");
+    char first[96];
+    snprintf(first, sizeof first, "%sspatial_discriminator.d1.conv_1x1.bias", prefix);
+    GEN_TRY(channels(im, first, &c->channels));
+    if (c->channels % 2 || c->channels > 1024)
+        return gen_fail(GEN_EMODEL,
+                        "first block of %lld channels: expected an even number, at "
+                        "most 1024",
+                        (long long)c->channels);
+    for (int i = 0; i < GEN_LEN(parts); i++)
+        GEN_TRY(import_part(im, prefix, &parts[i]));
+    for (int i = 0; i < GEN_LEN(generator); i++)
+        GEN_TRY(gen_import_ignore(im, generator[i], "the network dgmr-ocf takes the generator"));
+    return GEN_OK;
 }

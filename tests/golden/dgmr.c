@@ -3,6 +3,7 @@
  * DGMR's generator against the PyPI package dgmr 1.4.4 on weights by rule (make_dgmr.py): outputs
  * at small and full width, gradients with respect to every parameter, states after a training step.
  */
+#include "tests/golden/checkpoint.h"
 #include "tests/golden/rule.h"
 #include "weather/dgmr.h"
 
@@ -226,75 +227,13 @@ static void gradients_in_training_planned(void **state)
 
 /* ---- import ---------------------------------------------------------------------------------- */
 
-struct entry {
-    char theirs[128], ours[96];
-    gen_shape shape;
-};
-
-/* dgmr_ocf_names.txt: the entries of a checkpoint of the package, at the width of `gradients`. */
-static int read_names(struct entry *e, int most)
-{
-    int n = 0;
-    char line[512];
-    FILE *f = fopen("tests/golden/dgmr_ocf_names.txt", "r");
-    assert_non_null(f);
-    while (n < most && fgets(line, sizeof line, f)) {
-        int at = 0, used;
-        long long dim;
-        e[n] = (struct entry){ 0 };
-        assert_int_equal(sscanf(line, "%127s %95s%n", e[n].theirs, e[n].ours, &at), 2);
-        for (; sscanf(line + at, "%lld%n", &dim, &used) == 1; at += used)
-            e[n].shape.dim[e[n].shape.rank++] = dim;
-        n++;
-    }
-    fclose(f);
-    return n;
-}
-
-/* A checkpoint as safetensors, values from `p` under their names; `spare` is put in front of the
- * first entry's name when not NULL, to make a bad file. */
-static void write_checkpoint(const char *path, const struct entry *e, int n, const gen_params *p,
-                             const char *spare)
-{
-    char *header = calloc(1, 1 << 18);
-    size_t at = 0, offset = 0;
-    for (int i = 0; i < n; i++) {
-        size_t bytes = 4 * (size_t)gen_shape_count(e[i].shape);
-        at += (size_t)sprintf(header + at, "%c\"%s%s\":{\"dtype\":\"F32\",\"shape\":[",
-                              i ? ',' : '{', i == 0 && spare ? spare : "", e[i].theirs);
-        for (int k = 0; k < e[i].shape.rank; k++)
-            at +=
-                (size_t)sprintf(header + at, "%s%lld", k ? "," : "", (long long)e[i].shape.dim[k]);
-        at += (size_t)sprintf(header + at, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes);
-        offset += bytes;
-    }
-    header[at++] = '}';
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    uint64_t length = at;
-    for (int i = 0; i < 8; i++)
-        fputc((int)(length >> (8 * i) & 255), f);
-    fwrite(header, 1, at, f);
-    for (int i = 0; i < n; i++) {
-        size_t count = (size_t)gen_shape_count(e[i].shape);
-        gen_tensor t = gen_params_get(p, e[i].ours);
-        float *zero = calloc(count, sizeof *zero);
-        if (strcmp(e[i].ours, "-"))
-            assert_true(t.data && gen_shape_equal(t.shape, e[i].shape));
-        fwrite(t.data ? t.data : zero, sizeof *zero, count, f);
-        free(zero);
-    }
-    assert_int_equal(fclose(f), 0);
-    free(header);
-}
-
 /* Every entry of a real checkpoint finds its place, with its values, and widths are inferred. */
 static void names_of_openclimatefix(void **state)
 {
     (void)state;
     static struct entry entry[MOST];
     const char *path = "build/tests/dgmr_ocf.safetensors";
-    int n = read_names(entry, MOST);
+    int n = read_names("tests/golden/dgmr_ocf_names.txt", entry, MOST);
     assert_int_equal(n, 346);
     struct made m = make(&gen_dgmr_ocf_arch, config_of(&gen_dgmr_ocf_arch, 64, 32, 1),
                          (struct size){ 1, 1, 32, 32 }, false);

@@ -5,6 +5,7 @@
  * the gradient of every parameter, that of the generated fields, and the states after a step.
  */
 #include "libgen/train/losses.h"
+#include "tests/golden/checkpoint.h"
 #include "tests/golden/rule.h"
 #include "weather/dgmr_discriminator.h"
 #include "weather/dgmr_loss.h"
@@ -275,13 +276,54 @@ static void pseudo_code_planned(void **state)
     all(PLANNED, "paper");
 }
 
+/* ---- import ---------------------------------------------------------------------------------- */
+
+/* Every entry of a checkpoint of the package finds its place, with its values. */
+static void names_of_openclimatefix(void **state)
+{
+    (void)state;
+    static struct entry entry[MOST];
+    const char *path = "build/tests/dgmr_disc_ocf.safetensors";
+    int n = read_names("tests/golden/dgmr_disc_ocf_names.txt", entry, MOST);
+    assert_int_equal(n, 162);
+    struct step s = make("ocf", false, 1);
+    gen_params *expected = rule_params(s.net.g);
+    write_checkpoint(path, entry, n, expected, NULL);
+    gen_model *model = NULL;
+    char *report = NULL;
+    assert_int_equal(gen_arch_register(&gen_dgmr_ocf_d_arch), GEN_OK);
+    if (gen_model_import(&model, path, NULL, &report))
+        fail_msg("%s", gen_last_error());
+    const gen_dgmr_d_config *c = model->config;
+    assert_ptr_equal(model->arch, &gen_dgmr_ocf_d_arch);
+    assert_true(c->channels == 6 && c->width == 1);
+    assert_non_null(strstr(report, "d_last.conv_1x1"));
+    assert_int_equal(gen_params_count(model->params), gen_params_count(expected));
+    for (int i = 0; i < gen_params_count(expected); i++) {
+        const char *name;
+        gen_tensor t = gen_params_at(expected, i, &name, NULL);
+        gen_tensor found = gen_params_get(model->params, name);
+        if (!found.data || memcmp(found.data, t.data, gen_tensor_bytes(&t)))
+            fail_msg("'%s' is not what the file holds", name);
+    }
+    gen_text_free(report);
+    gen_model_free(&model);
+
+    write_checkpoint(path, entry, n, expected, "x");
+    report = NULL;
+    assert_int_equal(gen_model_import(&model, path, &gen_dgmr_ocf_d_arch, &report), GEN_EMODEL);
+    gen_text_free(report);
+    gen_params_free(&expected);
+    unmake(&s);
+    remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(openclimatefix_planned),
-        cmocka_unit_test(pseudo_code_planned),
-        cmocka_unit_test(openclimatefix),
-        cmocka_unit_test(pseudo_code),
+        cmocka_unit_test(openclimatefix_planned),  cmocka_unit_test(pseudo_code_planned),
+        cmocka_unit_test(openclimatefix),          cmocka_unit_test(pseudo_code),
+        cmocka_unit_test(names_of_openclimatefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

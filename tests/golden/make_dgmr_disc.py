@@ -248,9 +248,34 @@ def losses(name, kind, training):
         save(f"{name}_states", samples([after[k] for k in sorted(after)]))
 
 
+def file_names():
+    """dgmr_disc_ocf_names.txt: every entry of a checkpoint of the package's discriminators: name, our
+    name ('-': not used), shape."""
+    pair, ours = OcfPair(FIRST), {}
+    path = {id(m): name for name, m in pair.d.named_modules()}
+    for part, (blocks, fc, bn) in zip(("spatial", "temporal"), pair.heads()):
+        to = f"discriminator/{part}"
+        layers = {path[id(fc)]: f"{to}/linear"}
+        for i, block in enumerate(blocks):
+            for a, b in (("skip", "conv_1x1"), ("conv1", "first_conv_3x3"),
+                         ("conv2", "last_conv_3x3")):
+                if i < 5 or a != "skip":
+                    layers[path[id(getattr(block, b))]] = f"{to}/block{i + 1}/{a}"
+        for theirs, layer in layers.items():
+            ours.update({f"{theirs}.{a}": f"{layer}/{b}" for a, b in (
+                ("parametrizations.weight.original", "w"), ("bias", "b"),
+                ("parametrizations.weight.0._u", "u"), ("parametrizations.weight.0._v", "v"))})
+        ours.update({f"{path[id(bn)]}.{a}": f"{to}/norm/{b}" for a, b in (
+            ("weight", "gamma"), ("bias", "beta"), ("running_mean", "mean"), ("running_var", "var"))})
+    with open(os.path.join(HERE, "dgmr_disc_ocf_names.txt"), "w") as f:
+        for name, value in pair.d.state_dict().items():
+            print(f"discriminator.{name}", ours.get(name, "-"), *value.shape, file=f)
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    file_names()
     for name, kind in (("ocf", OcfPair), ("paper", PaperPair)):
         losses(f"{name}_eval", kind, False)
         losses(f"{name}_train", kind, True)
