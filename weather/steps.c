@@ -227,6 +227,9 @@ static gen_status prepare(steps *k, gen_pool *pool)
     const gen_radar_grid *g = &k->s->grid;
     int frames = measured_frames(k);
     uint64_t n;
+    if (frames < 2)
+        return gen_fail(GEN_EDATA, "nowcast: steps needs 2 measured frames one step apart, but the "
+                                   "one before the newest is missing");
     GEN_GOTO(gen_motion_estimate(&k->motion, k->newest - (frames - 1) * k->cells, frames, g->height,
                                  g->width, pool));
     GEN_GOTO(gen_cascade_create(&k->cascade, g->height, g->width));

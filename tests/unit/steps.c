@@ -270,6 +270,13 @@ static void needs_two_frames(void **state)
     s->frames = 1;
     assert_int_equal(gen_nowcast(s, &o, collect, c), GEN_EDATA);
     assert_string_equal(gen_last_error(), "nowcast: steps needs 2 frames, found 1");
+
+    /* Two of three were measured, but not one after the other. */
+    s->frames = 3;
+    for (int i = 0; i < CELLS; i++)
+        s->rain[CELLS + i] = NAN;
+    assert_int_equal(gen_nowcast(s, &o, collect, c), GEN_EDATA);
+    assert_non_null(strstr(gen_last_error(), "steps needs 2 measured frames one step apart"));
     free(c);
     gen_radar_free(&s);
 }
