@@ -309,7 +309,7 @@ static gen_status gather(series *s)
 {
     for (;;) {
         int64_t found = 0;
-        for (int64_t i = 0; i < s->n_entries; i++)
+        for (int64_t i = 0; s->by_name && i < s->n_entries; i++)
             found += in_limits(s, s->entries[i].time);
         if (s->n_open == s->n || (s->by_name && found >= s->want))
             break;
