@@ -21,7 +21,8 @@ typedef struct settings {
 static const gen_option options[] = {
     { GEN_OPT_STRING, "obs", AT(obs), .value = "FILE|DIR",
       .help = "observations, in any format that gen radar info reads; may be given several times. "
-              "They may cover more time and a larger grid of the same cells" },
+              "They may cover more time and a larger grid of the same cells. --variable, --units, "
+              "--interval, --zr, --palette and --pattern are about them, not about forecasts" },
     { GEN_OPT_STRING, "thresholds", AT(thresholds), .text = "1,4,8", .value = "MM/H,...",
       .help = "of events" },
     { GEN_OPT_CHOICE, "event", AT(event), .choices = "pysteps|above|at-least",
@@ -203,7 +204,7 @@ static gen_status report(gen_run *r, const scores *s, gen_output *out)
         GEN_GOTO(gen_output_commit(out));
     if (r->common.json)
         printf("%s\n", text);
-    else if (!r->common.quiet)
+    else
         print_table(s);
     if (o->plot)
         GEN_GOTO(scores_plot(r, s, o->plot));
@@ -224,13 +225,15 @@ static gen_status run_nowcast_metrics(gen_run *r)
     scores s = { 0 };
     gen_output out = { 0 };
     const settings *k = r->settings;
+    gen_run unmatched = *r; /* --pattern is of observations */
+    unmatched.common.radar.pattern = NULL;
     GEN_TRY(score_options(&o, r));
     GEN_TRY(radar_options(&read, r));
     GEN_TRY(scored_cells(&o, r));
     if (!gen_run_given(r, "obs"))
         return gen_fail(GEN_EINVAL, "metrics nowcast: compared with what? give --obs FILE|DIR");
     GEN_GOTO(file_list_fill_option(&obs, r, "obs"));
-    GEN_GOTO(file_list_fill(&forecasts, r));
+    GEN_GOTO(file_list_fill(&forecasts, &unmatched));
     if (r->common.output) /* before anything is computed */
         GEN_GOTO(gen_output_open(&out, r->common.output, r->common.force, false));
     if (k->plot)

@@ -17,11 +17,19 @@
 #define CONTEXT 3                        /* frames that advection uses */
 #define MAX_BASELINE ((uint64_t)4 << 30) /* bytes */
 
+/* When an observation file has frames. */
+typedef struct span {
+    char *path;
+    int64_t first, last;
+} span;
+
 struct gen_verify {
     gen_verify_options o;
     gen_verify_view view;
     gen_radar_grid grid; /* of the first forecast */
     int64_t *lead, *unobserved;
+    span *span; /* [spans] of the observation files of the newest case */
+    int spans;
 };
 
 /* One forecast while it is scored. */
@@ -153,6 +161,64 @@ static gen_status place(verify_case *c)
     return GEN_OK;
 }
 
+static void forget_spans(gen_verify *v)
+{
+    for (int i = 0; i < v->spans; i++)
+        gen_free(v->span[i].path);
+    gen_free(v->span);
+    v->span = NULL;
+    v->spans = 0;
+}
+
+static gen_status find_span(span *s, const char *path, const gen_radar_read_options *o)
+{
+    gen_radar_file *f = NULL;
+    GEN_TRY(gen_radar_file_open(&f, path, o));
+    s->first = s->last = f->time[0];
+    for (int64_t i = 0; i < f->frames; i++) {
+        s->first = f->time[i] < s->first ? f->time[i] : s->first;
+        s->last = f->time[i] > s->last ? f->time[i] : s->last;
+    }
+    if (s->first == GEN_TIME_UNKNOWN) /* its name may tell: any time */
+        s->last = INT64_MAX;
+    gen_radar_file_close(&f);
+    return gen_strdup(&s->path, path);
+}
+
+/* Opens every file once, not once a case: there may be thousands of both. */
+static gen_status find_spans(gen_verify *v, const char *const *paths, int n,
+                             const gen_radar_read_options *o)
+{
+    bool same = n == v->spans;
+    for (int i = 0; i < n && same; i++)
+        same = strcmp(paths[i], v->span[i].path) == 0;
+    if (same)
+        return GEN_OK;
+    forget_spans(v);
+    GEN_TRY(GEN_ALLOC(&v->span, n, "observations"));
+    while (v->spans < n) {
+        GEN_TRY(find_span(&v->span[v->spans], paths[v->spans], o));
+        v->spans++;
+        GEN_TRY(gen_progress_report(&v->o.progress, "observations", v->spans, n));
+    }
+    return GEN_OK;
+}
+
+/* Reads the files that have frames from o->first to o->last; all, for the sentence, if none has. */
+static gen_status read_spans(verify_case *c, const char *const *paths, int n,
+                             const gen_radar_read_options *o)
+{
+    const char **needed = NULL;
+    int found = 0;
+    GEN_TRY(GEN_ALLOC(&needed, n, "observations"));
+    for (int i = 0; i < n; i++)
+        if (c->v->span[i].first <= o->last && c->v->span[i].last >= o->first)
+            needed[found++] = paths[i];
+    gen_status status = gen_radar_read(&c->seen, found ? needed : paths, found ? found : n, o);
+    gen_free(needed);
+    return status;
+}
+
 static gen_status read_observations(verify_case *c, const char *const *paths, int n,
                                     const gen_radar_read_options *read)
 {
@@ -162,7 +228,9 @@ static gen_status read_observations(verify_case *c, const char *const *paths, in
     o.last = c->f->reference_time + c->lead[c->f->lead_steps - 1];
     o.fill = o.fill == GEN_RADAR_NO_GAPS ? GEN_RADAR_FILL_MISSING : o.fill;
     o.max_frames = 0;
-    gen_status status = gen_radar_read(&c->seen, paths, n, &o);
+    gen_status status = find_spans(c->v, paths, n, &o);
+    if (status == GEN_OK)
+        status = read_spans(c, paths, n, &o);
     if (status != GEN_OK)
         return gen_fail_in(status, "observations for '%s'", c->f->path);
     if (c->v->o.upscale > 1)
@@ -368,12 +436,22 @@ static gen_status score_leads(verify_case *c)
                     gen_time_text(f->time[leads - 1], b));
 }
 
+/* What is said of observations is not said of forecasts, which tell their units. */
+static gen_radar_read_options of_forecasts(const gen_radar_read_options *read)
+{
+    gen_radar_read_options o = read ? *read : (gen_radar_read_options){ 0 };
+    o.variable = o.units = o.pattern = o.palette = NULL;
+    o.interval = o.zr_a = o.zr_b = 0;
+    return o;
+}
+
 gen_status gen_verify_case(gen_verify *v, const char *forecast, const char *const *observations,
                            int n, const gen_radar_read_options *read)
 {
     gen_status status;
     verify_case c = { .v = v };
-    GEN_GOTO(gen_forecast_open(&c.f, forecast, read));
+    const gen_radar_read_options own = of_forecasts(read);
+    GEN_GOTO(gen_forecast_open(&c.f, forecast, &own));
     GEN_GOTO(find_leads(&c));
     GEN_GOTO(v->view.leads ? like_the_first(v, &c) : begin(v, &c));
     GEN_GOTO(read_observations(&c, observations, n, read));
@@ -411,6 +489,7 @@ void gen_verify_free(gen_verify **verify)
     for (int m = 0; m < GEN_VERIFY_METHODS; m++)
         gen_score_free(&v->view.score[m]);
     gen_radar_grid_clear(&v->grid);
+    forget_spans(v);
     gen_free(v->lead);
     gen_free(v->unobserved);
     gen_free(v);

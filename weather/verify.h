@@ -43,7 +43,10 @@ GEN_API void gen_verify_free(gen_verify **v);
  * any baseline is dropped from all scores. A lead time without an observation adds nothing. EDATA:
  * no lead time was observed; other cells, members or lead times than the first case had; no
  * observation at the reference time (baselines). On failure the scores are as they were before, or
- * hold whole lead times of this case: free them. read may be NULL. */
+ * hold whole lead times of this case: free them.
+ * read, which may be NULL, is of the observations; a forecast is read by what it says itself. The
+ * times of observations are looked up once, as long as the list stays the same: files must not
+ * change between cases. */
 GEN_API gen_status gen_verify_case(gen_verify *v, const char *forecast,
                                    const char *const *observations, int n,
                                    const gen_radar_read_options *read);

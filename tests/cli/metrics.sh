@@ -12,6 +12,26 @@ expect 0 "" "$gen" nowcast $rain --lead 15 -o "$tmp/future.nc"
 
 expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/a.nc"
 check "a row a lead time, and one for all" test "$(grep -cE '^ +(5|10|15|all) ' "$tmp/stdout")" = 4
+cp "$tmp/stdout" "$tmp/table"
+expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/a.nc" --quiet
+check "--quiet leaves the table" cmp -s "$tmp/stdout" "$tmp/table"
+
+# What is said of observations is not said of forecasts: their units, the pattern of their names.
+mean_of() { grep -oE "\"$1_mean\":\[[^]]*" "$tmp/stdout" | head -1; }
+expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/one.nc" --json
+forecast=$(mean_of forecast) observed=$(mean_of observed)
+expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/one.nc" --json --units mm --interval 30
+check "forecasts keep their own units" test "$(mean_of forecast)" = "$forecast"
+check "observations have those that are given" test "$(mean_of observed)" != "$observed"
+
+# Each forecast finds its own among the files of observations (here: a forecast that meets itself).
+expect 0 "" "$gen" metrics nowcast --obs $rain --obs "$tmp/future.nc" "$tmp/one.nc" "$tmp/future.nc" --json
+check "both are scored at all lead times" grep -qF '"unobserved":[0,0,0],"protocol":' "$tmp/stdout"
+check "two cases" grep -qF '"cases":2' "$tmp/stdout"
+mkdir "$tmp/forecasts"
+cp "$tmp/one.nc" "$tmp/forecasts/one.nc"
+expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/forecasts" --pattern '%Y%m%d.nc'
+
 expect 0 "" "$gen" metrics nowcast --obs $rain "$tmp/a.nc" "$tmp/a.nc" --baselines --steps 3 --json \
     --crop 64,64,128,128 --thresholds 0.5,5 --event at-least --plot "$tmp/charts" -o "$tmp/scores.json"
 for word in '{"lead_minutes":[5,10,15],' '"cases":2' '"event":"at-least"' '"crop":[64,64,128,128]' \
