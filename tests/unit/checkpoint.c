@@ -28,7 +28,7 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
 #include "libgen/base/json.h"
-#include "libgen/model/tensor_file.h"
+#include "libgen/tensor/half.h"
 #include "tests/toy.h"
 
 static int remove_folders(void **state)
@@ -161,6 +161,46 @@ static void what_was_saved_is_loaded(void **state)
     snprintf(command, sizeof command, "cd '%s' && sha256sum --status -c SHA256SUMS",
              in(folder, "step-00000020"));
     assert_int_equal(system(command), 0);
+}
+
+/* Masters, moments, average and count come back; bf16 copies follow the masters, sums are empty. */
+static void an_optimiser_is_restored(void **state)
+{
+    (void)state;
+    const gen_adam_options options = { .beta1 = 0.5, .average = 0.9, .bf16 = 1 };
+    const float g[5] = { 1, -2, 3, 0.5f, 0.25f };
+    float after[2][5], average[2][5];
+    gen_backend *backend;
+    gen_optimiser *adam;
+    run r;
+    open_run(&r, toy_path("optimiser"), CONFIG, 0);
+    assert_int_equal(gen_backend_open(&backend, "cpu", 1), GEN_OK);
+    assert_int_equal(gen_optimiser_create(&adam, r.params, NULL, 0, &options, backend), GEN_OK);
+    assert_int_equal(gen_saved_optimiser(r.saved, "adam", adam), GEN_OK);
+    for (int i = 0; i < 4; i++) {
+        if (i == 2)
+            assert_int_equal(gen_checkpoint_save(r.c, r.saved, 2, NAN, "{}"), GEN_OK);
+        gen_optimiser_add(adam, (const float *[]){ g });
+        assert_int_equal(gen_optimiser_step(adam, 0.1), GEN_OK);
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        gen_optimiser_add(adam, (const float *[]){ g });
+        assert_int_equal(load(&r), GEN_OK);
+        assert_int_equal(gen_optimiser_steps(adam), 2);
+        assert_int_equal(gen_optimiser_step(adam, 0.1), GEN_EINVAL);
+        const uint16_t *half = gen_optimiser_bf16(adam, 0).data;
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(half[i], gen_f32_to_bf16(r.w[i]));
+        gen_optimiser_add(adam, (const float *[]){ g });
+        assert_int_equal(gen_optimiser_step(adam, 0.1), GEN_OK);
+        memcpy(after[turn], r.w, sizeof after[0]);
+        memcpy(average[turn], gen_optimiser_average(adam, 0).data, sizeof average[0]);
+    }
+    assert_memory_equal(after[0], after[1], sizeof after[0]);
+    assert_memory_equal(average[0], average[1], sizeof average[0]);
+    gen_optimiser_free(&adam);
+    gen_backend_close(&backend);
+    close_run(&r);
 }
 
 static void the_newest_and_the_best_are_kept(void **state)
@@ -688,6 +728,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_again_and_again), /* first: forks before there are threads */
         cmocka_unit_test(what_was_saved_is_loaded),
+        cmocka_unit_test(an_optimiser_is_restored),
         cmocka_unit_test(the_newest_and_the_best_are_kept),
         cmocka_unit_test(damage_is_passed_over),
         cmocka_unit_test(other_runs_are_left_alone),
