@@ -80,7 +80,6 @@ static gen_status score_options(gen_verify_options *v, gen_run *r)
     v->baselines = o->baselines;
     v->steps_members = o->steps;
     v->upscale = r->common.radar.upscale;
-    v->progress = r->progress;
     return GEN_OK;
 }
 
@@ -190,6 +189,24 @@ static void scores_free(scores *s)
     }
 }
 
+/* Progress of all forecasts: one by one, each is too short for a bar. */
+typedef struct batch {
+    gen_progress bar;
+    int done, n; /* forecasts */
+} batch;
+
+static int on_progress(void *cookie, const char *what, double done, double total)
+{
+    const batch *b = cookie;
+    bool observations = strcmp(what, "observations") == 0;
+    double share = strcmp(what, "lead times") == 0 && total > 0 ? done / total : 0;
+    if (!b->bar.fn)
+        return 0;
+    if (b->n == 1 || observations)
+        return b->bar.fn(b->bar.cookie, what, done, total);
+    return b->bar.fn(b->bar.cookie, "forecasts", b->done + share, b->n);
+}
+
 /* out: open when there is -o. */
 static gen_status report(gen_run *r, const scores *s, gen_output *out)
 {
@@ -238,10 +255,12 @@ static gen_status run_nowcast_metrics(gen_run *r)
         GEN_GOTO(gen_output_open(&out, r->common.output, r->common.force, false));
     if (k->plot)
         GEN_GOTO(scores_plot_check(r, k->plot));
+    batch b = { .bar = r->progress, .n = forecasts.n };
+    o.progress = (gen_progress){ on_progress, &b };
     GEN_GOTO(gen_verify_create(&v, &o));
-    for (int i = 0; i < forecasts.n; i++)
-        GEN_GOTO(
-            gen_verify_case(v, forecasts.path[i], (const char *const *)obs.path, obs.n, &read));
+    for (; b.done < b.n; b.done++)
+        GEN_GOTO(gen_verify_case(v, forecasts.path[b.done], (const char *const *)obs.path, obs.n,
+                                 &read));
     GEN_GOTO(collect(&s, v));
     GEN_GOTO(report(r, &s, &out));
 done:
