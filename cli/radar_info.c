@@ -15,7 +15,7 @@ typedef struct info_settings {
 
 static const gen_option info_options[] = {
     { GEN_OPT_FLAG, "native", .offset = offsetof(info_settings, native),
-      .help = "each file by itself, with its own units, before they become mm/h" },
+      .help = "each file by itself and whole, with its own units, before they become mm/h" },
     { 0 },
 };
 
@@ -254,6 +254,10 @@ static gen_status run_info(gen_run *r)
     gen_status status;
     file_list files = { 0 };
     const info_settings *o = r->settings;
+    if (o->native && (r->common.radar.crop || r->common.radar.bbox || r->common.radar.upscale > 1))
+        return gen_fail(GEN_EINVAL,
+                        "radar info: --native shows files whole: give no --crop, --bbox "
+                        "or --upscale with it");
     GEN_GOTO(file_list_fill(&files, r));
     GEN_GOTO(o->native ? print_native(r, &files) : print_joined(r, &files));
 done:

@@ -29,6 +29,7 @@ expect 0 "" "$gen" radar convert "$tmp/odim/202601010100.h5" -o "$tmp/one.HDF"
 expect 0 "" "$gen" radar convert "$tmp/odim/202601010100.h5" --format netcdf -o "$tmp/one"
 expect 0 "" "$gen" radar info --native --json "$tmp/one"
 check "--format goes before the name" grep -qF '"format":"netCDF"' "$tmp/stdout"
+expect 2 "shows files whole" "$gen" radar info --native --crop 0,0,2,2 "$tmp/one"
 
 # ---- refused
 expect 2 "where to?" "$gen" radar convert "$rain"
