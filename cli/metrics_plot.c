@@ -12,7 +12,7 @@
 #include "libgen/base/alloc.h"
 #include "media/chart.h"
 
-#define MAX_LINES 24
+#define MAX_LINES (2 * GEN_SCORE_LIST_MAX + 1) /* each threshold, advection beside it, a diagonal */
 #define MAX_SHOWN 3 /* lead times of spectra and probabilities */
 
 /* A page of charts; what its lines point to lives in the arena. Errors stick. */
