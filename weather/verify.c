@@ -13,6 +13,7 @@
 
 #include "libgen/base/alloc.h"
 #include "weather/codec/codec.h"
+#include "weather/projection.h"
 
 #define CONTEXT 3                        /* frames that advection uses */
 #define MAX_BASELINE ((uint64_t)4 << 30) /* bytes */
@@ -139,12 +140,32 @@ static gen_status like_the_first(const gen_verify *v, const verify_case *c)
 /* Where `part` begins in `all`, along one axis; -1: nowhere. */
 static int64_t find_axis(const double *all, int64_t n, const double *part, int64_t m)
 {
-    double cell = n > 1 ? fabs(all[n - 1] - all[0]) / (double)(n - 1) : fabs(all[0]) + 1;
+    double cell = n > 1 ? fabs(all[n - 1] - all[0]) / (double)(n - 1) : 1;
     for (int64_t at = 0; at + m <= n; at++)
         if (fabs(all[at] - part[0]) <= 1e-2 * cell &&
             fabs(all[at + m - 1] - part[m - 1]) <= 1e-2 * cell)
             return at;
     return -1;
+}
+
+/* Whether a corner of the forecast means the same place on earth in both projections, to a quarter
+ * of a cell. What has no projection is taken at its word. */
+static bool same_place(const gen_radar_grid *a, const gen_radar_grid *b)
+{
+    gen_projection *p = NULL, *q = NULL;
+    double lat[2], lon[2], x = b->x[0], y = b->y[0];
+    bool same = true;
+    if (gen_projection_open(&p, a) == GEN_OK && gen_projection_open(&q, b) == GEN_OK &&
+        gen_projection_inverse(p, x, y, &lat[0], &lon[0]) &&
+        gen_projection_inverse(q, x, y, &lat[1], &lon[1])) {
+        double cell = b->width > 1 ? fabs(b->x[b->width - 1] - x) / (double)(b->width - 1) : 1;
+        double degrees = b->degrees ? cell : cell / 111200;
+        double east = remainder(lon[0] - lon[1], 360) * cos(lat[0] * 3.14159265358979323846 / 180);
+        same = hypot(lat[0] - lat[1], east) <= 0.25 * degrees;
+    }
+    gen_projection_free(&p);
+    gen_projection_free(&q);
+    return same;
 }
 
 static gen_status place(verify_case *c)
@@ -158,6 +179,11 @@ static gen_status place(verify_case *c)
                         "(%lld x %lld, '%s')",
                         c->f->path, (long long)part->height, (long long)part->width,
                         (long long)all->height, (long long)all->width, c->seen->source);
+    if (!same_place(all, part))
+        return gen_fail(GEN_EDATA,
+                        "'%s' and the observations ('%s') have different projections: the same x "
+                        "and y are other places",
+                        c->f->path, c->seen->source);
     return GEN_OK;
 }
 

@@ -211,6 +211,37 @@ static void what_does_not_fit_is_said(void **state)
     expect_failure(&o, FORECAST, &after, GEN_EDATA, "baselines need observations at");
 }
 
+/* The same x and y in two zones of UTM are 6 degrees apart. */
+static void same_numbers_in_other_projections_are_other_places(void **state)
+{
+    (void)state;
+    static const char *const proj[2] = { "+proj=utm +zone=32 +ellps=WGS84 +units=m",
+                                         "+proj=utm +zone=33 +ellps=WGS84 +units=m" };
+    char path[2][100];
+    for (int i = 0; i < 2; i++) {
+        gen_radar_sequence *s = NULL;
+        gen_simulate_options o = {
+            .frames = 3, .height = 16, .width = 16, .seed = 1, .cover = 0.5
+        };
+        snprintf(path[i], sizeof path[i], "%s/zone%d.nc", folder, i);
+        assert_int_equal(gen_radar_simulate(&s, &o), GEN_OK);
+        gen_free(s->grid.mapping_name);
+        gen_free(s->grid.attributes);
+        gen_free(s->grid.proj4);
+        s->grid.mapping_name = s->grid.attributes = NULL;
+        assert_int_equal(gen_strdup(&s->grid.proj4, proj[i]), GEN_OK);
+        assert_int_equal(gen_radar_write(s, path[i], 0, NULL, true), GEN_OK);
+        gen_radar_free(&s);
+    }
+    const gen_verify_options o = { 0 };
+    const char *same = path[0], *other = path[1];
+    gen_verify *v = NULL;
+    assert_int_equal(gen_verify_create(&v, &o), GEN_OK);
+    assert_int_equal(gen_verify_case(v, path[0], &same, 1, NULL), GEN_OK);
+    gen_verify_free(&v);
+    expect_failure(&o, path[0], &other, GEN_EDATA, "have different projections");
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -220,7 +251,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    static const char *const names[] = { "later.nc", "tiny.nc", "after.nc" };
+    static const char *const names[] = { "later.nc", "tiny.nc", "after.nc", "zone0.nc",
+                                         "zone1.nc" };
     char path[100];
     for (int i = 0; i < GEN_LEN(names); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -235,6 +267,7 @@ int main(void)
         cmocka_unit_test(scores_are_those_of_pysteps),
         cmocka_unit_test(cases_add_and_methods_share_cells),
         cmocka_unit_test(what_does_not_fit_is_said),
+        cmocka_unit_test(same_numbers_in_other_projections_are_other_places),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
