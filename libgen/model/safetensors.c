@@ -249,24 +249,23 @@ static gen_status make_header(const gen_safetensor *tensor, int n, const char *m
     return gen_json_finish(&w, out);
 }
 
-static gen_status put(FILE *file, const void *data, uint64_t n)
+static gen_status put(const gen_output *out, const void *data, uint64_t n)
 {
-    if (fwrite(data, 1, n, file) == n)
+    if (fwrite(data, 1, n, out->file) == n)
         return GEN_OK;
-    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-    return gen_fail(full ? GEN_ENOMEM : GEN_EIO, "writing failed: %s", strerror(errno));
+    return gen_output_error(out->path, errno);
 }
 
-static gen_status put_tensor(FILE *file, const gen_safetensor *t, char *piece)
+static gen_status put_tensor(const gen_output *out, const gen_safetensor *t, char *piece)
 {
     const float *from = t->value.data;
     int64_t count = gen_shape_count(t->value.shape);
     if (t->store == GEN_F32)
-        return put(file, from, (uint64_t)count * 4);
+        return put(out, from, (uint64_t)count * 4);
     for (int64_t i = 0; i < count; i += PIECE) {
         int64_t n = count - i < PIECE ? count - i : PIECE;
         gen_convert(piece, t->store, from + i, GEN_F32, n);
-        GEN_TRY(put(file, piece, (uint64_t)n * gen_dtype_size(t->store)));
+        GEN_TRY(put(out, piece, (uint64_t)n * gen_dtype_size(t->store)));
     }
     return GEN_OK;
 }
@@ -287,11 +286,11 @@ gen_status gen_safetensors_write(const char *path, bool force, gen_safetensor *t
     uint64_t used = strlen(header), padded = (used + 8 + ALIGN - 1) / ALIGN * ALIGN - 8;
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)(padded >> 8 * i);
-    GEN_GOTO(put(out.file, length, 8));
-    GEN_GOTO(put(out.file, header, used));
-    GEN_GOTO(put(out.file, spaces, padded - used));
+    GEN_GOTO(put(&out, length, 8));
+    GEN_GOTO(put(&out, header, used));
+    GEN_GOTO(put(&out, spaces, padded - used));
     for (int i = 0; i < n; i++)
-        GEN_GOTO(put_tensor(out.file, &tensor[i], piece));
+        GEN_GOTO(put_tensor(&out, &tensor[i], piece));
     GEN_GOTO(gen_output_commit(&out));
 done:
     if (status != GEN_OK)
