@@ -305,7 +305,7 @@ gen_dtype gen_run_dtype(const gen_run *r)
 
 /* ---- help ----------------------------------------------------------------------------------- */
 
-static void print_wrapped(FILE *out, const char *text, int indent, int column)
+void gen_arguments_print(FILE *out, const char *text, int indent, int column)
 {
     bool blank = false; /* owed before the next word */
     for (const char *p = text; *p; p += strspn(p, " ")) {
@@ -363,7 +363,7 @@ static void print_option(FILE *out, const gen_option *o)
         fprintf(out, "\n%31s", "");
         column = 31;
     }
-    print_wrapped(out, text, 31, column);
+    gen_arguments_print(out, text, 31, column);
 }
 
 void gen_arguments_help(FILE *out, const gen_command *c)
@@ -373,7 +373,7 @@ void gen_arguments_help(FILE *out, const gen_command *c)
     const gen_option *t;
     fprintf(out, "Usage: gen %s%s%s [OPTION...]\n\n", c->name, c->operands ? " " : "",
             c->operands ? c->operands : "");
-    print_wrapped(out, c->help, 0, 0);
+    gen_arguments_print(out, c->help, 0, 0);
     for (int i = 0; (t = table_of(c, i, &none, &base)); i++) {
         if (i < 2 && t->type != GEN_OPT_END)
             fprintf(out, "\n%s\n", i ? "Common options:" : "Options:");

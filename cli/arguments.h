@@ -20,6 +20,9 @@ void gen_arguments_free(gen_run *r);
 
 void gen_arguments_help(FILE *out, const gen_command *c);
 
+/* Words in lines of at most 96 columns, the first from `column` on, the others from `indent`. */
+void gen_arguments_print(FILE *out, const char *text, int indent, int column);
+
 /* "gen nowcast 'a b.nc' -o out.nc"; free with gen_free. */
 gen_status gen_arguments_join(char **out, int argc, char *const *argv);
 

@@ -82,7 +82,7 @@ static void list(FILE *out, const char *verb)
     for (int t = 0; t < GEN_LEN(tables); t++)
         for (const gen_command *c = tables[t]; c->name; c++)
             if (!verb || has_verb(c, verb))
-                fprintf(out, "  gen %-16s %s\n", c->name, c->help);
+                gen_arguments_print(out, c->help, 23, fprintf(out, "  gen %-16s ", c->name));
     fprintf(out, "\ngen %s --help says more about one of them%s.\n", verb ? "VERB COMMAND" : "VERB",
             verb ? "" : "; gen --version prints the version");
 }

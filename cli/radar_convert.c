@@ -130,7 +130,7 @@ const gen_command gen_commands_radar_convert[] = {
       .min_operands = 1,
       .max_operands = -1,
       .help = "Radar files of any format as rain rates: netCDF, which holds every time, or ODIM "
-              "HDF5 or\nGeoTIFF, which hold one; then the name of the output has the time as in "
+              "HDF5 or GeoTIFF, which hold one; then the name of the output has the time as in "
               "strftime.",
       .options = options,
       .settings_size = sizeof(settings),

@@ -74,8 +74,9 @@ static void print_text(const gen_radar_sequence *s)
     char a[32], b[32];
     printf("files       ");
     print_plain(s->source);
-    printf("times       %s to %s, %lld frames", gen_time_text(s->time[0], a),
-           gen_time_text(s->time[s->frames - 1], b), (long long)s->frames);
+    printf("times       %s to %s, %lld frame%s", gen_time_text(s->time[0], a),
+           gen_time_text(s->time[s->frames - 1], b), (long long)s->frames,
+           s->frames > 1 ? "s" : "");
     if (s->step)
         printf(" every %g min", (double)s->step / 60);
     printf("\ngrid        %lld x %lld cells", (long long)g->height, (long long)g->width);

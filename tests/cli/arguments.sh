@@ -19,6 +19,7 @@ check "version is a number" grep -qE '^gen [0-9]+\.[0-9]+\.[0-9]+$' "$tmp/stdout
 
 # Every verb that --help lists has a help of its own, with examples.
 expect 0 "" "$gen" --help
+check "its lines fit" test -z "$(grep -E '^.{97}' "$tmp/stdout")"
 grep -oE '^  gen [a-z]+( [a-z]+)?  ' "$tmp/stdout" | sed 's/^  gen //' >"$tmp/verbs"
 check "verbs are listed" test -s "$tmp/verbs"
 while read -r verb; do
