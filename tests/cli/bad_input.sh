@@ -61,6 +61,9 @@ echo "no radar here" >"$in/text.nc"
 cp tests/golden/layers_gru.npy "$in/other.nc" 2>/dev/null || echo x >"$in/other.nc"
 mkdir "$in/folder"
 mkfifo "$in/pipe.nc"
+gzip -c "$rain" >"$in/packed.nc.gz"
+expect 3 "gunzip it first" "$gen" radar info "$in/packed.nc.gz"
+expect 3 "half.nc' is a damaged netCDF or HDF5 file" "$gen" radar info "$in/half.nc"
 for f in none.nc empty.nc half.nc random.nc text.nc other.nc folder pipe.nc; do
     expect 3 "" timeout 20 "$gen" nowcast "$in/$f" -o "$out/x.nc"
     expect 3 "" timeout 20 "$gen" radar info "$in/$f"
@@ -89,6 +92,11 @@ full_disk() { # a limit on file size stands for it
     [ $? = 5 ] && no_litter "$out"
 }
 check "full disk: exit 5, nothing left" full_disk
+full_disk_model() {
+    (ulimit -f 16 && "$gen" model new --arch dgmr --config width=0.1 -o "$out/m" 2>"$tmp/stderr")
+    [ $? != 0 ] && grep -q "$out/m: cannot write" "$tmp/stderr" && no_litter "$out"
+}
+check "full disk: the sentence names the model" full_disk_model
 
 # ---- parts of the grid
 expect 0 "" "$gen" radar info "$rain" --crop 4,8,20,30 --upscale 5

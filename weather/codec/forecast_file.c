@@ -40,8 +40,8 @@ static gen_status check_info(const gen_forecast_info *o)
     if (o->lead_steps < 1 || o->members < 1 || o->step < 1 || o->lead_steps > 100000 ||
         o->members > 100000)
         return gen_fail(GEN_EINVAL,
-                        "forecast: %lld members of %lld steps of %lld s, expected 1 or "
-                        "more of each",
+                        "forecast: %lld members of %lld steps of %lld s, expected 1 to 100000 "
+                        "members and steps, of 1 s or more",
                         (long long)o->members, (long long)o->lead_steps, (long long)o->step);
     if (o->deflate < -1 || o->deflate > 9)
         return gen_fail(GEN_EINVAL, "forecast: compression %d, expected -1 to 9", o->deflate);

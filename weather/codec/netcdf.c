@@ -19,6 +19,7 @@
  * allocated, and text where a number belongs is an error that names the attribute.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -137,6 +138,16 @@ static bool recognises(const unsigned char *head, size_t n)
             (head[3] == 1 || head[3] == 2 || head[3] == 5));
 }
 
+/* The first bytes were looked at unpacked, but netCDF opens what is on the disk. */
+static bool is_gzip(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    bool yes = file && fgetc(file) == 0x1f && fgetc(file) == 0x8b;
+    if (file)
+        fclose(file);
+    return yes;
+}
+
 static gen_status open_locked(gen_radar_file *f)
 {
     gen_netcdf_state *k = f->state;
@@ -147,7 +158,10 @@ static gen_status open_locked(gen_radar_file *f)
     int code = nc_open(f->path, NC_NOWRITE, &k->file);
     if (code != NC_NOERR) {
         k->file = -1;
-        return gen_fail(GEN_EDATA, "'%s' is damaged or no netCDF file: %s", f->path,
+        if (is_gzip(f->path))
+            return gen_fail(GEN_EDATA, "'%s' is a gzip of netCDF or HDF5: gunzip it first",
+                            f->path);
+        return gen_fail(GEN_EDATA, "'%s' is a damaged netCDF or HDF5 file: %s", f->path,
                         nc_strerror(code));
     }
     GEN_TRY(gen_netcdf_find_rain(f));
