@@ -669,7 +669,8 @@ static void forecast_is_whole_or_absent(void **state)
     }
     assert_int_equal(status, GEN_OK);
     info.members = 0;
-    expect_sentence(gen_forecast_create(&f, path, &info), GEN_EINVAL, "expected 1 to 100000 members and steps");
+    expect_sentence(gen_forecast_create(&f, path, &info), GEN_EINVAL,
+                    "expected 1 to 100000 members and steps");
     put_file(path, "mine", 4);
     info.members = 1;
     expect_sentence(gen_forecast_create(&f, path, &info), GEN_EEXIST, "exists");
