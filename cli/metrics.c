@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/weather_files.h"
 #include "libgen/base/alloc.h"
@@ -241,6 +242,7 @@ static gen_status run_nowcast_metrics(gen_run *r)
     file_list obs = { 0 }, forecasts = { 0 };
     scores s = { 0 };
     gen_output out = { 0 };
+    bool made_folder = false;
     const settings *k = r->settings;
     gen_run unmatched = *r; /* --pattern is of observations */
     unmatched.common.radar.pattern = NULL;
@@ -254,7 +256,7 @@ static gen_status run_nowcast_metrics(gen_run *r)
     if (r->common.output) /* before anything is computed */
         GEN_GOTO(gen_output_open(&out, r->common.output, r->common.force, false));
     if (k->plot)
-        GEN_GOTO(scores_plot_check(r, k->plot));
+        GEN_GOTO(scores_plot_check(r, k->plot, &made_folder));
     batch b = { .bar = r->progress, .n = forecasts.n };
     o.progress = (gen_progress){ on_progress, &b };
     GEN_GOTO(gen_verify_create(&v, &o));
@@ -264,6 +266,8 @@ static gen_status run_nowcast_metrics(gen_run *r)
     GEN_GOTO(collect(&s, v));
     GEN_GOTO(report(r, &s, &out));
 done:
+    if (status != GEN_OK && made_folder)
+        rmdir(k->plot); /* only when it is empty */
     gen_output_abort(&out);
     scores_free(&s);
     gen_verify_free(&v);

@@ -21,8 +21,8 @@ extern const char *const score_method_names[GEN_VERIFY_METHODS];
 gen_status scores_json(char **out, const gen_run *r, const scores *s);
 
 /* scores.png, spectra.png and, of ensembles, probabilities.png in `folder`. */
-/* Makes the folder; EEXIST where a picture is there, without --force. */
-gen_status scores_plot_check(const gen_run *r, const char *folder);
+/* Makes the folder (*made); EEXIST where a picture is there, without --force. */
+gen_status scores_plot_check(const gen_run *r, const char *folder, bool *made);
 gen_status scores_plot(const gen_run *r, const scores *s, const char *folder);
 
 #endif

@@ -2,18 +2,18 @@
  *
  * Forecast scores as charts: against lead time, against scale, and of probabilities.
  */
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/metrics.h"
+#include "cli/weather_files.h"
 #include "libgen/base/alloc.h"
+#include "libgen/base/file.h"
 #include "media/chart.h"
 
-#define MAX_LINES (2 * GEN_SCORE_LIST_MAX + 1) /* each threshold, advection beside it, a diagonal */
-#define MAX_SHOWN 3 /* lead times of spectra and probabilities */
+#define MAX_LINES (2 * GEN_SCORE_LIST_MAX + 1) /* each threshold, advection beside it, a diagonal  \
+                                                */
+#define MAX_SHOWN 3                            /* lead times of spectra and probabilities */
 
 /* A page of charts; what its lines point to lives in the arena. Errors stick. */
 typedef struct page {
@@ -296,17 +296,23 @@ static void probability_charts(page *p)
 
 /* ---- files --------------------------------------------------------------------------------- */
 
+static gen_status file_path(const char *folder, const char *file, char **out)
+{
+    size_t size = strlen(folder) + strlen(file) + 2;
+    GEN_TRY(GEN_ALLOC(out, size, "a file name"));
+    snprintf(*out, size, "%s/%s", folder, file);
+    return GEN_OK;
+}
+
 static gen_status save(const gen_run *r, const scores *s, const char *folder, const char *file,
                        void (*draw)(page *p), int columns)
 {
     gen_status status;
     page *p = NULL;
     char *path = NULL, heading[200];
-    size_t size = strlen(folder) + strlen(file) + 2;
     const gen_media_info info = { "Forecast scores", r->command_line, r->common.force };
     GEN_GOTO(GEN_ALLOC(&p, 1, "charts"));
-    GEN_GOTO(GEN_ALLOC(&path, size, "a file name"));
-    snprintf(path, size, "%s/%s", folder, file);
+    GEN_GOTO(file_path(folder, file, &path));
     p->s = s;
     p->lead = gen_arena_alloc(&p->arena, (size_t)s->view->leads * sizeof *p->lead);
     p->failed = !p->lead;
@@ -331,18 +337,13 @@ done:
 
 static const char *const files[] = { "scores.png", "spectra.png", "probabilities.png" };
 
-gen_status scores_plot_check(const gen_run *r, const char *folder)
+gen_status scores_plot_check(const gen_run *r, const char *folder, bool *made)
 {
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return gen_fail(GEN_EIO, "cannot make folder '%s': %s", folder, strerror(errno));
-    for (int i = 0; i < GEN_LEN(files) && !r->common.force; i++) {
+    GEN_TRY(picture_folder(folder, made));
+    for (int i = 0; i < GEN_LEN(files); i++) {
         char *path = NULL;
-        size_t size = strlen(folder) + strlen(files[i]) + 2;
-        GEN_TRY(GEN_ALLOC(&path, size, "a file name"));
-        snprintf(path, size, "%s/%s", folder, files[i]);
-        gen_status status = access(path, F_OK) == 0
-                                ? gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path)
-                                : GEN_OK;
+        GEN_TRY(file_path(folder, files[i], &path));
+        gen_status status = gen_output_check(path, r->common.force);
         gen_free(path);
         GEN_TRY(status);
     }

@@ -3,16 +3,14 @@
  * The pictures of gen nowcast: a map for each lead time, and an overview. Of the members only the
  * few frames that they show are kept.
  */
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <libgen/plot.h>
 
 #include "cli/nowcast.h"
 #include "libgen/base/alloc.h"
+#include "libgen/base/file.h"
 
 gen_status picture_path(const forecast *f, const char *name, char **out)
 {
@@ -33,11 +31,9 @@ static void lead_name(const forecast *f, int64_t step, char name[40])
 
 gen_status check_picture(const forecast *f, const char *name)
 {
-    gen_status status = GEN_OK;
     char *path = NULL;
     GEN_TRY(picture_path(f, name, &path));
-    if (!f->run->common.force && access(path, F_OK) == 0)
-        status = gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path);
+    gen_status status = gen_output_check(path, f->run->common.force);
     gen_free(path);
     return status;
 }
@@ -46,15 +42,7 @@ gen_status check_picture(const forecast *f, const char *name)
 static gen_status check_pictures(forecast *f)
 {
     char name[40] = "overview.png";
-    struct stat info;
-    f->made_folder = mkdir(f->o->plot, 0777) == 0;
-    if (!f->made_folder && errno != EEXIST)
-        return gen_fail(GEN_EIO, "cannot make folder '%s': %s", f->o->plot, strerror(errno));
-    if (stat(f->o->plot, &info) != 0 || !S_ISDIR(info.st_mode))
-        return gen_fail(GEN_EINVAL, "--plot '%s': is there and no folder", f->o->plot);
-    if (access(f->o->plot, W_OK | X_OK) != 0)
-        return gen_fail(GEN_EIO, "--plot '%s': cannot write there: %s", f->o->plot,
-                        strerror(errno));
+    GEN_TRY(picture_folder(f->o->plot, &f->made_folder));
     for (int64_t s = -1; s < f->nowcast.lead_steps; s++) {
         if (s >= 0)
             lead_name(f, s, name);

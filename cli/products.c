@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
@@ -71,8 +70,7 @@ static gen_status check_point_output(const product_call *c)
                         "option --point-output '%.200s': expected a name in .csv or "
                         ".json",
                         path);
-    if (!c->run->common.force && access(path, F_OK) == 0)
-        return gen_fail(GEN_EEXIST, "'%s' exists (--force overwrites)", path);
+    GEN_TRY(gen_output_check(path, c->run->common.force));
     if (c->run->common.output && strcmp(path, c->run->common.output) == 0)
         return gen_fail(GEN_EINVAL, "option --point-output '%.200s': is -o too", path);
     return GEN_OK;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libgen/base/alloc.h"
 
@@ -142,6 +143,19 @@ gen_status refuse_input(const file_list *l, const char *output)
     for (int i = 0; i < l->n; i++)
         if (stat(l->path[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
             return gen_fail(GEN_EINVAL, "'%s' is to be written, and is one of the inputs", output);
+    return GEN_OK;
+}
+
+gen_status picture_folder(const char *folder, bool *made)
+{
+    struct stat info;
+    *made = mkdir(folder, 0777) == 0;
+    if (!*made && errno != EEXIST)
+        return gen_fail(GEN_EIO, "cannot make folder '%s': %s", folder, strerror(errno));
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return gen_fail(GEN_EINVAL, "--plot '%s': is there and no folder", folder);
+    if (access(folder, W_OK | X_OK) != 0)
+        return gen_fail(GEN_EIO, "--plot '%s': cannot write there: %s", folder, strerror(errno));
     return GEN_OK;
 }
 

@@ -26,6 +26,10 @@ void file_list_free(file_list *l);
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */
 gen_status refuse_input(const file_list *l, const char *output);
 
+/* The folder of --plot is there and can be written to; *made: by us, for who fails later to remove
+ * it while it is empty. */
+gen_status picture_folder(const char *folder, bool *made);
+
 /* Options of the library from those of the command line. EINVAL. */
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r);
 

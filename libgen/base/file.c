@@ -108,7 +108,7 @@ done:
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static gen_status check_target(const char *path, bool force)
+gen_status gen_output_check(const char *path, bool force)
 {
     struct stat st;
     bool dangling = stat(path, &st) != 0;
@@ -139,7 +139,7 @@ gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_
     *o = (gen_output){ .force = force };
     if (!*path)
         return gen_fail(GEN_EINVAL, "the name of the output is empty");
-    GEN_TRY(check_target(path, force));
+    GEN_TRY(gen_output_check(path, force));
     struct stat st;
     char *behind = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
     path = behind ? behind : path; /* a link stays a link; what it points to is replaced */
@@ -232,7 +232,7 @@ gen_status gen_output_commit(gen_output *o)
         if (errno == EEXIST)
             GEN_GOTO(gen_fail(GEN_EEXIST, "%s: exists (--force overwrites)", o->path));
         /* No hard links on this file system: a check and a rename are the best there is. */
-        GEN_GOTO(check_target(o->path, false));
+        GEN_GOTO(gen_output_check(o->path, false));
         if (rename(o->temporary, o->path))
             GEN_GOTO(gen_output_error(o->path, errno));
     }

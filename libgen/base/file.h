@@ -24,6 +24,9 @@ typedef struct gen_output {
     FILE *file; /* NULL when a library (netCDF, Cairo) writes to `temporary` by name */
 } gen_output;
 
+/* Whether an output may be opened there: EEXIST without force, EINVAL where it is no file. For
+ * outputs that are written long after they could be refused. */
+GEN_API gen_status gen_output_check(const char *path, bool force);
 GEN_API gen_status gen_output_open(gen_output *o, const char *path, bool force, bool by_name);
 /* Flushes, syncs, renames, syncs the folder. On failure the temporary is removed. */
 GEN_API gen_status gen_output_commit(gen_output *o);

@@ -53,7 +53,7 @@ for name in probability_0.5mmh probability_5mmh amount overview lead_030min; do
     check "a map $name.png" test "$(head -c 4 "$tmp/maps/$name.png" | tail -c 3)" = PNG
 done
 rm "$tmp/maps/overview.png" "$tmp"/maps/lead_* "$tmp/plot.nc"
-expect 2 "probability_0.5mmh.png' exists" "$gen" nowcast $rain --lead 30 --exceed 0.5 --plot "$tmp/maps" -o "$tmp/plot.nc"
+expect 2 "probability_0.5mmh.png: exists" "$gen" nowcast $rain --lead 30 --exceed 0.5 --plot "$tmp/maps" -o "$tmp/plot.nc"
 check "nothing where a map is in the way" test ! -e "$tmp/plot.nc"
 
 # ---- of files of others
