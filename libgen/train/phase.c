@@ -19,6 +19,7 @@ struct gen_phase {
     const float **gradient; /* [trained], outputs of the plan from 1 on */
     const float **next;     /* [n_states], those behind */
     int n_trained, n_states;
+    gen_phase_info info;
 };
 
 /* What is made of the graph, while it is built. */
@@ -50,7 +51,8 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
     if (gen_shape_count(gen_node_shape(b->loss)) != 1)
         return gen_fail(GEN_EINVAL, "phase %s: the loss has %lld elements, expected 1", o->name,
                         (long long)gen_shape_count(gen_node_shape(b->loss)));
-    GEN_TRY(gen_params_init(params, b->g, seed));
+    if (!o->plan.estimate_only)
+        GEN_TRY(gen_params_init(params, b->g, seed));
     int all = gen_graph_params(b->g), states = b->net.n_updates;
     GEN_TRY(GEN_ALLOC(&b->wrt, all, "phase"));
     GEN_TRY(GEN_ALLOC(&b->out, 1 + all + states, "phase"));
@@ -79,8 +81,27 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
     return GEN_OK;
 }
 
-static gen_status take_outputs(gen_phase *p)
+static void describe(gen_phase *p, const gen_phase_graph *b)
 {
+    p->info.plan = gen_plan_describe(p->plan);
+    for (int i = 0; i < gen_graph_params(b->g); i++)
+        p->info.param_bytes +=
+            sizeof(float) * (uint64_t)gen_shape_count(gen_node_shape(gen_graph_param(b->g, i)));
+    for (int i = 0; i < b->n; i++)
+        p->info.trained += gen_shape_count(gen_node_shape(b->wrt[i]));
+    p->info.held_bytes = gen_adam_bytes(&p->o.adam, p->info.trained);
+    for (int i = 0; i < p->n_states; i++)
+        p->info.held_bytes +=
+            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->net.state[i]));
+}
+
+/* What steps need and an estimate does without. */
+static gen_status make_steps(gen_phase *p, const gen_phase_graph *b, gen_params *params,
+                             gen_backend *backend)
+{
+    GEN_TRY(gen_optimiser_create(&p->adam, params, b->name, b->n, &p->o.adam, backend));
+    GEN_TRY(gen_pending_create(&p->states, params, b->name + b->n, p->n_states));
+
     GEN_TRY(GEN_ALLOC(&p->gradient, p->n_trained, "phase"));
     GEN_TRY(GEN_ALLOC(&p->next, p->n_states, "phase"));
     for (int i = 0; i < p->n_trained; i++)
@@ -106,9 +127,9 @@ gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
     p->n_states = b.net.n_updates;
     GEN_GOTO(
         gen_plan_create(&p->plan, b.g, b.out, 1 + b.n + p->n_states, params, backend, &p->o.plan));
-    GEN_GOTO(gen_optimiser_create(&p->adam, params, b.name, b.n, &p->o.adam, backend));
-    GEN_GOTO(gen_pending_create(&p->states, params, b.name + b.n, p->n_states));
-    GEN_GOTO(take_outputs(p));
+    describe(p, &b);
+    if (!options->plan.estimate_only)
+        GEN_GOTO(make_steps(p, &b, params, backend));
     *out = p;
     p = NULL;
 done:
@@ -138,6 +159,11 @@ void gen_phase_free(gen_phase **phase)
 gen_optimiser *gen_phase_optimiser(gen_phase *p)
 {
     return p->adam;
+}
+
+gen_phase_info gen_phase_describe(const gen_phase *p)
+{
+    return p->info;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -184,6 +210,8 @@ gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *l
     double sum = 0;
     *verdict = GEN_COMMIT;
     *loss = (double)NAN;
+    if (!p->adam)
+        return gen_fail(GEN_EINVAL, "phase %s was made to estimate only", p->o.name);
     discard(p); /* of a turn that was cancelled */
     for (int64_t i = 0; i < repeats && *verdict == GEN_COMMIT; i++) {
         double one;

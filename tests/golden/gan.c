@@ -210,6 +210,53 @@ static void a_bad_step_leaves_no_trace(void **state)
     close_gan(&t);
 }
 
+/* What is said without spending memory is what is spent. */
+static void a_phase_is_described(void **state)
+{
+    (void)state;
+    static const char *const of_g[] = { "g/", NULL };
+    gen_guard guard = { 0 };
+    gen_phase_options o = { .name = "G", .build = loss_of_g, .fill = fill, .prefixes = of_g,
+                            .schedule.rate = 1, .plan.estimate_only = 1,
+                            .adam = { .beta1 = 0.5, .average = 0.9, .bf16 = 1 } };
+    gan t;
+    gen_phase *p;
+    gen_params *none;
+    double loss;
+    gen_verdict verdict;
+    open_gan(&t);
+    assert_int_equal(gen_params_create(&none), GEN_OK);
+    if (gen_phase_create(&p, none, 1, t.backend, &o))
+        fail_msg("%s", gen_last_error());
+    const gen_phase_info info = gen_phase_describe(p);
+    assert_int_equal(gen_params_count(none), 0);
+    assert_null(gen_phase_optimiser(p));
+    assert_int_equal(gen_phase_run(p, &guard, 0, &loss, &verdict), GEN_EINVAL);
+    assert_string_equal(gen_last_error(), "phase G was made to estimate only");
+    gen_phase_free(&p);
+
+    /* Weights of g: 3x3 from 3 to 6, gamma and beta of 6, 3x3 from 6 to 2 with its bias. */
+    assert_int_equal(info.trained, 9 * 3 * 6 + 12 + 9 * 6 * 2 + 2);
+    o.plan.estimate_only = 0;
+    if (gen_phase_create(&p, none, 1, t.backend, &o))
+        fail_msg("%s", gen_last_error());
+    const gen_phase_info real = gen_phase_describe(p);
+    assert_true(real.plan.slab_bytes == info.plan.slab_bytes && real.plan.flops > 0 &&
+                real.plan.flops == info.plan.flops && real.held_bytes == info.held_bytes &&
+                real.param_bytes == info.param_bytes);
+    uint64_t values = 0;
+    for (int i = 0; i < gen_params_count(none); i++) {
+        gen_tensor v = gen_params_at(none, i, NULL, NULL);
+        values += gen_tensor_bytes(&v);
+    }
+    assert_int_equal(info.param_bytes, values);
+    uint64_t before = gen_alloc_bytes();
+    gen_phase_free(&p);
+    assert_true(before - gen_alloc_bytes() >= info.plan.slab_bytes + info.held_bytes);
+    gen_params_free(&none);
+    close_gan(&t);
+}
+
 static gen_node *not_a_loss(gen_net *net, void *cookie)
 {
     (void)cookie;
@@ -241,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_turns_are_those_of_torch),
         cmocka_unit_test(a_bad_step_leaves_no_trace),
+        cmocka_unit_test(a_phase_is_described),
         cmocka_unit_test(bad_phases),
     };
     return cmocka_run_group_tests_name("golden gan", tests, NULL, NULL);
