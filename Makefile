@@ -177,6 +177,7 @@ MODEL := \
 TRAIN := \
     libgen/train/checkpoint.c \
     libgen/train/guard.c \
+    libgen/train/history.c \
     libgen/train/losses.c \
     libgen/train/optimiser.c \
     libgen/train/pending.c \
@@ -338,6 +339,7 @@ TESTS := \
     tests/unit/dgmr_disc.c \
     tests/unit/file.c \
     tests/unit/film.c \
+    tests/unit/history.c \
     tests/unit/import.c \
     tests/unit/isolate.c \
     tests/unit/media.c \
@@ -380,6 +382,7 @@ CHECK_OPS := \
 
 # Fuzz targets: each defines LLVMFuzzerTestOneInput; seeds in tests/fuzz/corpus/<name>/.
 FUZZ := \
+    tests/fuzz/history.c \
     tests/fuzz/json.c \
     tests/fuzz/pickle.c \
     tests/fuzz/safetensors.c \
