@@ -260,6 +260,7 @@ WEATHER := \
     weather/dgmr_discriminator.c \
     weather/dgmr_import.c \
     weather/dgmr_loss.c \
+    weather/dgmr_train.c \
     weather/dgmr_run.c \
     weather/fill.c \
     weather/forecast_read.c \

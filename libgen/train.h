@@ -189,6 +189,9 @@ typedef struct gen_phase_options {
     gen_schedule schedule;
     int64_t micro_batches; /* a step; 0 = 1. The loss is their mean. */
     int64_t repeats;       /* steps a turn, each with batches of its own; 0 = 1: the D:G ratio */
+    gen_node *const *watched; /* [n_watched] further values of one element, parts of the loss or
+                                 scores, that `build` puts there: see gen_phase_watched */
+    int n_watched;
     gen_plan_options plan; /* params_vary is set */
 } gen_phase_options;
 
@@ -215,6 +218,8 @@ GEN_API gen_phase_info gen_phase_describe(const gen_phase *p);
  * turn: that step was discarded, those before it stand. */
 GEN_API gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *loss,
                                  gen_verdict *verdict);
+/* Watched value i: mean over the steps of the last turn that were committed; NaN without any. */
+GEN_API double gen_phase_watched(const gen_phase *p, int i);
 
 /* ---- saved.c: what a checkpoint holds ---------------------------------------------------------
  */

@@ -58,6 +58,11 @@ static gen_layer_attr normalised(const gen_dgmr_config *c, int64_t kernel, doubl
     return (gen_layer_attr){ .kernel = kernel, .sn = c->sn, .sn_eps = eps };
 }
 
+static gen_norm_attr norm_of(const gen_dgmr_config *c, int64_t steps)
+{
+    return (gen_norm_attr){ .groups = steps, .off = c->norm == GEN_DGMR_NORM_NONE };
+}
+
 /* ---- conditioning stack (5.2) ---------------------------------------------------------------- */
 
 /* Features of all frames on the channel axis: [N*F,h,w,C] -> [N,h,w,F*C], order t*C+c or c*F+t. */
@@ -163,7 +168,7 @@ static gen_node *level_of(gen_net *net, const gen_dgmr_config *c, int level, gen
     int64_t width = block_width(c, level);
     const gen_layer_attr gru = normalised(c, 3, c->sn_eps_sampler);
     const gen_layer_attr widen = normalised(c, 1, c->sn_eps);
-    const gen_block_attr block = { .conv = gru, .norm = { .groups = steps } };
+    const gen_block_attr block = { .conv = gru, .norm = norm_of(c, steps) };
     gen_block_attr up = block;
     up.up = 2;
     up.hidden = c->up_hidden == GEN_DGMR_HIDDEN_INPUT ? width : 0;
@@ -196,7 +201,8 @@ gen_node *gen_dgmr_sampler(gen_net *net, const gen_dgmr_config *c, gen_node *lat
     for (int level = GEN_DGMR_LEVELS; level >= 1; level--)
         x = level_of(net, c, level, x, state[level - 1], steps, last ? &last[level - 1] : NULL);
     if (!gen_graph_failed(g)) {
-        x = gen_norm_layer(net, "norm", join_time(g, x), &(gen_norm_attr){ .groups = steps });
+        const gen_norm_attr norm = norm_of(c, steps);
+        x = gen_norm_layer(net, "norm", join_time(g, x), &norm);
         x = gen_conv_layer(net, "out", gen_relu(g, x), 4, &out);
         x = split_time(g, gen_depth_to_space(g, x, 2, true), steps); /* [T,N,H,W,1] */
         x = gen_transpose(g, x, (int[GEN_MAX_RANK]){ 1, 0, 2, 3, 4 });
@@ -284,6 +290,8 @@ static void build(gen_net *net, const void *config, const gen_port *in, int n_in
     { .type = GEN_OPT_REAL, .name = "sn-eps-sampler", .offset = FIELD(sn_eps_sampler),             \
       .preset = 1e-4, .min = 1e-30, .max = 1, .value = "X",                                        \
       .help = "eps of spectral norm in ConvGRUs and G blocks" },                                   \
+    { .type = GEN_OPT_CHOICE, .name = "norm", .offset = FIELD(norm), .preset = 0,                  \
+      .choices = "leads|none", .help = "batch norm of the sampler" },                              \
     { .type = GEN_OPT_CHOICE, .name = "attention", .offset = FIELD(attention), .preset = axes,     \
       .choices = "spatial|channel-rows", .help = "axes of the self-attention" },                   \
     { .type = GEN_OPT_CHOICE, .name = "mix-order", .offset = FIELD(mix_order), .preset = order,    \

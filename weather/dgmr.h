@@ -17,6 +17,10 @@ enum { GEN_DGMR_FRAME_MAJOR, GEN_DGMR_CHANNEL_MAJOR };
 /* Width between the two 3x3 convolutions of an up-sampling block. */
 enum { GEN_DGMR_HIDDEN_OUTPUT, GEN_DGMR_HIDDEN_INPUT };
 
+/* Batch norm of the sampler: in training each lead time by statistics of its own (the paper); or
+ * none, for training with few sequences a batch, whose statistics are no good. */
+enum { GEN_DGMR_NORM_LEADS, GEN_DGMR_NORM_NONE };
+
 /* The paper's and openclimatefix's networks differ in the defaults only: one table each. */
 typedef struct gen_dgmr_config {
     int64_t steps;            /* lead times of the arch's build; any number may be run */
@@ -30,6 +34,7 @@ typedef struct gen_dgmr_config {
     int64_t sn;            /* gen_sn_kind */
     double sn_eps;         /* conditioning stack, latent convolution, 1x1 convolutions */
     double sn_eps_sampler; /* ConvGRUs and G blocks */
+    int64_t norm;          /* GEN_DGMR_NORM_* */
     int64_t attention;     /* gen_attention_kind */
     int64_t mix_order;     /* GEN_DGMR_*_MAJOR */
 } gen_dgmr_config;

@@ -34,14 +34,14 @@ static gen_node *field(gen_graph *g, const char *name, int64_t frames)
 static gen_node *hinge(gen_graph *g, gen_node *scores)
 {
     gen_node *real, *generated;
-    gen_dgmr_split(g, scores, &real, &generated);
+    gen_dgmr_split(g, scores, N, &real, &generated);
     return gen_hinge_discriminator(g, real, generated);
 }
 
 static gen_node *adversarial(gen_graph *g, gen_node *scores)
 {
     gen_node *real, *generated;
-    gen_dgmr_split(g, scores, &real, &generated);
+    gen_dgmr_split(g, scores, N, &real, &generated);
     return gen_hinge_generator(g, generated);
 }
 
