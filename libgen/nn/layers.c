@@ -14,39 +14,49 @@ static gen_node *normalised(gen_net *net, gen_node *w, const gen_layer_attr *att
     return gen_spectral_norm(net, w, (gen_sn_kind)attr->sn, attr->sn_eps > 0 ? attr->sn_eps : 1e-4);
 }
 
-gen_node *gen_conv_layer(gen_net *net, const char *name, gen_node *x, int64_t channels,
-                         const gen_layer_attr *attr)
+gen_conv_weights gen_conv_weights_of(gen_net *net, const char *name, gen_node *x, int64_t cin,
+                                     int64_t channels, const gen_layer_attr *attr)
 {
     gen_graph *g = net->g;
+    gen_conv_weights c = { 0 };
     if (gen_graph_failed(g))
-        return NULL;
+        return c;
     attr = attr ? attr : &no_layer_attr;
     int spatial = gen_node_shape(x).rank - 2;
     if (spatial < 1 || spatial > 3) {
         char text[GEN_SHAPE_TEXT];
-        return gen_graph_fail(g, "conv layer",
-                              "'%s' expects [N,*,C] with 1-3 spatial axes, found %s", name,
-                              gen_shape_text(gen_node_shape(x), text));
+        gen_graph_fail(g, "conv layer", "'%s' expects [N,*,C] with 1-3 spatial axes, found %s",
+                       name, gen_shape_text(gen_node_shape(x), text));
+        return c;
     }
 
     int64_t kernel = attr->kernel ? attr->kernel : 3;
     int64_t dilation = attr->dilation ? attr->dilation : 1;
-    gen_shape shape = { .rank = spatial + 2 }; /* [Cout,Cin,*k] */
-    shape.dim[0] = channels;
-    shape.dim[1] = gen_node_shape(x).dim[spatial + 1];
-    gen_conv_attr conv = { 0 };
+    gen_shape shape = { .rank = spatial + 2, .dim = { channels, cin } }; /* [Cout,Cin,*k] */
     for (int i = 0; i < spatial; i++) {
         shape.dim[2 + i] = kernel;
-        conv.stride[i] = attr->stride;
-        conv.dilation[i] = attr->dilation;
-        conv.pad_lo[i] = dilation * (kernel - 1) / 2;
-        conv.pad_hi[i] = dilation * (kernel - 1) - conv.pad_lo[i];
+        c.attr.stride[i] = attr->stride;
+        c.attr.dilation[i] = attr->dilation;
+        c.attr.pad_lo[i] = dilation * (kernel - 1) / 2;
+        c.attr.pad_hi[i] = dilation * (kernel - 1) - c.attr.pad_lo[i];
     }
 
     gen_scope s = gen_scope_push(g, "%s", name);
-    gen_node *w = normalised(net, gen_param(g, "w", shape, GEN_INIT_ORTHOGONAL), attr);
-    gen_node *b = attr->no_bias ? NULL : gen_param(g, "b", GEN_SHAPE(channels), GEN_INIT_ZEROS);
-    gen_node *y = gen_conv(g, x, w, b, &conv);
+    c.w = normalised(net, gen_param(g, "w", shape, GEN_INIT_ORTHOGONAL), attr);
+    c.b = attr->no_bias ? NULL : gen_param(g, "b", GEN_SHAPE(channels), GEN_INIT_ZEROS);
+    gen_scope_pop(g, s);
+    return c;
+}
+
+gen_node *gen_conv_layer(gen_net *net, const char *name, gen_node *x, int64_t channels,
+                         const gen_layer_attr *attr)
+{
+    gen_graph *g = net->g;
+    gen_shape in = gen_node_shape(x);
+    gen_conv_weights c =
+        gen_conv_weights_of(net, name, x, in.rank ? in.dim[in.rank - 1] : 0, channels, attr);
+    gen_scope s = gen_scope_push(g, "%s", name);
+    gen_node *y = gen_graph_failed(g) ? NULL : gen_conv(g, x, c.w, c.b, &c.attr);
     gen_scope_pop(g, s);
     return y;
 }
@@ -144,8 +154,6 @@ gen_node *gen_norm_layer(gen_net *net, const char *name, gen_node *x, const gen_
     if (gen_graph_failed(g))
         return NULL;
     attr = attr ? attr : &no_norm_attr;
-    if (attr->off)
-        return x;
     gen_shape shape = gen_node_shape(x);
     int64_t groups = attr->groups ? attr->groups : 1;
     if (shape.rank < 2 || (net->training && (groups < 1 || shape.dim[0] % groups))) {

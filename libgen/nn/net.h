@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the layer files share: the cache of normalised weights, and defaults of the attribute
- * structs.
+ * What the layer files share: the cache of normalised weights, and those of a convolution.
  */
 #ifndef LIBGEN_NN_NET_H
 #define LIBGEN_NN_NET_H
@@ -23,5 +22,14 @@ struct gen_sn_cache {
 gen_node *gen_sn_find(const gen_net *net, const gen_node *w);
 /* Poisons the graph when memory runs out. */
 void gen_sn_remember(gen_net *net, const gen_node *w, gen_node *normal);
+
+/* Weights (normalised), bias or NULL, and geometry of the convolution layer `name`, for inputs of
+ * x's rank with cin channels. All zero when the graph has failed. */
+typedef struct gen_conv_weights {
+    gen_node *w, *b;
+    gen_conv_attr attr;
+} gen_conv_weights;
+gen_conv_weights gen_conv_weights_of(gen_net *net, const char *name, gen_node *x, int64_t cin,
+                                     int64_t channels, const gen_layer_attr *attr);
 
 #endif
