@@ -155,6 +155,7 @@ PLAN := \
     libgen/plan/plan.c \
     libgen/plan/rewrite.c \
     libgen/plan/rules.c \
+    libgen/plan/sums.c \
 
 NN := \
     libgen/nn/attention.c \

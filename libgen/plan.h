@@ -42,7 +42,8 @@ enum {
     GEN_RULE_FUSE = 1 << 8,       /* 4.6: residual add and activation into the conv before them */
     GEN_RULE_IN_PLACE = 1 << 9,   /* outputs over dead inputs, concat parts written in place */
     GEN_RULE_WINOGRAD = 1 << 10,  /* 4.5: kernel choice */
-    GEN_RULES_ALL = (1 << 11) - 1
+    GEN_RULE_SUMS = 1 << 11,      /* 3: gradients of a weight used many times, and of slices: one */
+    GEN_RULES_ALL = (1 << 12) - 1
 };
 
 typedef struct gen_plan_options {
@@ -54,8 +55,7 @@ typedef struct gen_plan_options {
     int64_t consume_params;  /* 1: values are freed as soon as this plan has packed them, so that a
                                 large model is not held twice; what stays is the packed form, which
                                 later plans of the same weights and kernels find */
-    int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run.
-                                    Parameters that vary need no values. */
+    int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run */
 } gen_plan_options;
 
 /* `params` may be NULL when the graph has none. graph may be freed afterwards; params and backend

@@ -58,6 +58,10 @@ bool gen_node_is_constant(const gen_node *n, bool params_vary, const bool *const
 gen_status gen_rewrite_run(gen_graph **graph, gen_node *outputs[], int n_outputs,
                            const gen_backend *backend, const gen_plan_options *options);
 
+/* sums.c: sums of many gradients as one. */
+gen_status gen_survey_sums(gen_rewrite *r, void **data);
+gen_rule gen_rule_sums;
+
 /* The passes in order, in rules.c. Ends with a NULL name. */
 extern const gen_pass gen_passes[];
 

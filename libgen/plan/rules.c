@@ -449,6 +449,7 @@ const gen_pass gen_passes[] = {
     { .name = "commute", .needs = GEN_RULE_COMMUTE, .rule = commute },
     { .name = "split", .needs = GEN_RULE_SPLIT, .rule = split, .survey = survey_split },
     { .name = "clean", .needs = GEN_RULE_CSE },
+    { .name = "sums", .needs = GEN_RULE_SUMS, .rule = gen_rule_sums, .survey = gen_survey_sums },
     { .name = "batch", .needs = GEN_RULE_BATCH, .rule = batch, .survey = survey_batch },
     { .name = "up-sample", .needs = GEN_RULE_UPSAMPLE, .rule = fold_upsample },
     { .name = "pool", .needs = GEN_RULE_POOL, .rule = fold_pool },

@@ -152,6 +152,25 @@ static gen_node *net_linear(gen_graph *g)
     return gen_tanh(g, gen_linear(g, x, w, NULL));
 }
 
+/* Gradients of a weight used at three steps, and of what the steps took slices of. */
+static gen_node *net_gradients(gen_graph *g)
+{
+    enum { T = 3 };
+    gen_shape one = GEN_SHAPE(2, 5, 4, 8);
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(T * 2, 5, 4, 8));
+    gen_node *h = gen_input(g, "h", GEN_F32, one);
+    gen_node *w = gen_param(g, "w", GEN_SHAPE(8, 8, 3, 3), GEN_INIT_ORTHOGONAL);
+    gen_conv_attr same = gen_conv_same(w);
+    gen_node *wrt[2] = { w, x }, *grad[2];
+    for (int t = 0; t < T; t++)
+        h = gen_tanh(g, gen_add(g, gen_conv(g, h, w, NULL, &same), gen_slice(g, x, 0, 2 * t, 2)));
+    gen_grad(g, gen_sum(g, gen_reshape(g, gen_square(g, h), GEN_SHAPE(-1)), 1), NULL, wrt, 2,
+             grad);
+    for (int i = 0; i < 2; i++)
+        grad[i] = gen_reshape(g, grad[i], GEN_SHAPE(-1));
+    return gen_concat(g, 0, grad, 2);
+}
+
 /* ---- running them
  * --------------------------------------------------------------------------------- */
 
@@ -220,6 +239,7 @@ static const struct {
     { "in place", net_recurrent, GEN_RULE_IN_PLACE, false, false },
     { "in place, residual", net_residual, GEN_RULE_IN_PLACE | GEN_RULE_FUSE, false, false },
     { "constants", net_constants, GEN_RULE_IN_PLACE, false, false },
+    { "sums of gradients", net_gradients, GEN_RULE_SUMS, true, false },
     { "linear", net_linear, GEN_RULE_FUSE, false, false },
 };
 
