@@ -60,6 +60,7 @@ typedef struct gen_norm_attr {
     double momentum;    /* 0 = 0.1: running = (1-m) running + m batch (unbiased var) */
     int64_t no_scale;   /* subtract the mean only */
     int64_t no_affine;  /* no gamma and beta */
+    int64_t off;        /* 1: no norm, the layer gives what it is given */
 } gen_norm_attr;
 
 /* Batch norm: batch statistics in training (updates recorded: one per group, in order of groups),

@@ -55,7 +55,8 @@ typedef struct gen_plan_options {
     int64_t consume_params;  /* 1: values are freed as soon as this plan has packed them, so that a
                                 large model is not held twice; what stays is the packed form, which
                                 later plans of the same weights and kernels find */
-    int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run */
+    int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run.
+                                    Parameters that vary need no values. */
 } gen_plan_options;
 
 /* `params` may be NULL when the graph has none. graph may be freed afterwards; params and backend

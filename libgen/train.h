@@ -83,6 +83,8 @@ GEN_API gen_status gen_optimiser_create(gen_optimiser **out, gen_params *params,
                                         const char *const names[], int n,
                                         const gen_adam_options *options, gen_backend *backend);
 GEN_API void gen_optimiser_free(gen_optimiser **o);
+/* What it keeps beside n numbers that it trains. */
+GEN_API uint64_t gen_adam_bytes(const gen_adam_options *options, int64_t n);
 
 /* The parameters, in the order in which gradients are given. */
 GEN_API int gen_optimiser_count(const gen_optimiser *o);
@@ -187,21 +189,37 @@ typedef struct gen_phase_options {
     gen_schedule schedule;
     int64_t micro_batches; /* a step; 0 = 1. The loss is their mean. */
     int64_t repeats;       /* steps a turn, each with batches of its own; 0 = 1: the D:G ratio */
+    gen_node *const *watched; /* [n_watched] further values of one element, parts of the loss or
+                                 scores, that `build` puts there: see gen_phase_watched */
+    int n_watched;
     gen_plan_options plan; /* params_vary is set */
 } gen_phase_options;
 
 /* Parameters that the graph asks for and `params` lacks are initialised from `seed`. EINVAL:
- * nothing to train. params and backend must outlive it. */
+ * nothing to train. params and backend must outlive it. With plan.estimate_only nothing is
+ * initialised and no memory is spent on steps: it can only be described. */
 GEN_API gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
                                     gen_backend *backend, const gen_phase_options *options);
 GEN_API void gen_phase_free(gen_phase **p);
-GEN_API gen_optimiser *gen_phase_optimiser(gen_phase *p);
+GEN_API gen_optimiser *gen_phase_optimiser(gen_phase *p); /* NULL: it only estimates */
+
+/* What a phase takes. In all: param_bytes once for the phases of one gen_params, and slab, packed
+ * and held bytes of each phase. */
+typedef struct gen_phase_info {
+    gen_plan_info plan;   /* of one micro-batch: slab_bytes, packed_bytes, flops */
+    int64_t trained;      /* numbers that it trains */
+    uint64_t param_bytes; /* values of all parameters and states of its graph */
+    uint64_t held_bytes;  /* moments, sums of gradients, averages, states that wait */
+} gen_phase_info;
+GEN_API gen_phase_info gen_phase_describe(const gen_phase *p);
 
 /* One turn: `repeats` steps, each looked at and judged before it is committed. *loss: mean over the
  * steps that were committed, NaN when there was none. Anything but GEN_COMMIT in *verdict ends the
  * turn: that step was discarded, those before it stand. */
 GEN_API gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *loss,
                                  gen_verdict *verdict);
+/* Watched value i: mean over the steps of the last turn that were committed; NaN without any. */
+GEN_API double gen_phase_watched(const gen_phase *p, int i);
 
 /* ---- saved.c: what a checkpoint holds ---------------------------------------------------------
  */

@@ -154,6 +154,8 @@ gen_node *gen_norm_layer(gen_net *net, const char *name, gen_node *x, const gen_
     if (gen_graph_failed(g))
         return NULL;
     attr = attr ? attr : &no_norm_attr;
+    if (attr->off)
+        return x;
     gen_shape shape = gen_node_shape(x);
     int64_t groups = attr->groups ? attr->groups : 1;
     if (shape.rank < 2 || (net->training && (groups < 1 || shape.dim[0] % groups))) {

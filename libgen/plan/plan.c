@@ -65,6 +65,8 @@ static gen_status check_params(struct gen_plan *p)
         if (n->op != &gen_op_param || p->constant[i])
             continue;
         gen_tensor t = gen_params_get(p->params, n->name);
+        if (!t.data && p->options.estimate_only)
+            continue;
         if (!t.data)
             return gen_fail(GEN_EINVAL, "parameter '%s' has no value", n->name);
         if (!gen_shape_equal(t.shape, n->shape[0]))

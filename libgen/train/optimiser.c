@@ -149,6 +149,12 @@ void gen_optimiser_free(gen_optimiser **optimiser)
     *optimiser = NULL;
 }
 
+uint64_t gen_adam_bytes(const gen_adam_options *a, int64_t n)
+{
+    uint64_t floats = 2 + (a->beta1 > 0) + (a->average > 0); /* v, sum, m, average */
+    return (uint64_t)n * (floats * sizeof(float) + (a->bf16 ? sizeof(uint16_t) : 0));
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 typedef struct adding {

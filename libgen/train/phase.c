@@ -18,7 +18,12 @@ struct gen_phase {
     gen_pending *states;
     const float **gradient; /* [trained], outputs of the plan from 1 on */
     const float **next;     /* [n_states], those behind */
+    const float **watched;  /* [o.n_watched], the last ones */
+    double *seen;           /* [o.n_watched], summed over the steps of this turn */
+    double *seeing;         /* the same over the micro-batches of this step */
     int n_trained, n_states;
+    gen_phase_info info;
+    int64_t steps; /* committed in this turn */
 };
 
 /* What is made of the graph, while it is built. */
@@ -39,7 +44,7 @@ static bool wanted(const gen_phase_options *o, const char *name)
     return false;
 }
 
-/* Outputs: the loss, gradients, new states. */
+/* Outputs: the loss, gradients, new states, watched values. */
 static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
                         const gen_phase_options *o)
 {
@@ -50,10 +55,11 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
     if (gen_shape_count(gen_node_shape(b->loss)) != 1)
         return gen_fail(GEN_EINVAL, "phase %s: the loss has %lld elements, expected 1", o->name,
                         (long long)gen_shape_count(gen_node_shape(b->loss)));
-    GEN_TRY(gen_params_init(params, b->g, seed));
+    if (!o->plan.estimate_only)
+        GEN_TRY(gen_params_init(params, b->g, seed));
     int all = gen_graph_params(b->g), states = b->net.n_updates;
     GEN_TRY(GEN_ALLOC(&b->wrt, all, "phase"));
-    GEN_TRY(GEN_ALLOC(&b->out, 1 + all + states, "phase"));
+    GEN_TRY(GEN_ALLOC(&b->out, 1 + all + states + o->n_watched, "phase"));
     GEN_TRY(GEN_ALLOC(&b->name, all + states, "phase"));
     for (int i = 0; i < all; i++) {
         gen_node *param = gen_graph_param(b->g, i);
@@ -71,6 +77,12 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
         b->name[b->n + i] = gen_node_name(b->net.state[i]);
         b->out[1 + b->n + i] = b->net.next[i];
     }
+    for (int i = 0; i < o->n_watched; i++) {
+        b->out[1 + b->n + states + i] = o->watched[i];
+        if (gen_shape_count(gen_node_shape(o->watched[i])) != 1)
+            return gen_fail(GEN_EINVAL, "phase %s: watched value %d is not one element", o->name,
+                            i);
+    }
     GEN_TRY(gen_graph_status(b->g));
     for (int i = 0; i < b->n; i++)
         if (!b->out[1 + i])
@@ -79,14 +91,37 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
     return GEN_OK;
 }
 
-static gen_status take_outputs(gen_phase *p)
+static void describe(gen_phase *p, const gen_phase_graph *b)
 {
+    p->info.plan = gen_plan_describe(p->plan);
+    for (int i = 0; i < gen_graph_params(b->g); i++)
+        p->info.param_bytes +=
+            sizeof(float) * (uint64_t)gen_shape_count(gen_node_shape(gen_graph_param(b->g, i)));
+    for (int i = 0; i < b->n; i++)
+        p->info.trained += gen_shape_count(gen_node_shape(b->wrt[i]));
+    p->info.held_bytes = gen_adam_bytes(&p->o.adam, p->info.trained);
+    for (int i = 0; i < p->n_states; i++)
+        p->info.held_bytes +=
+            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->net.state[i]));
+}
+
+/* What steps need and an estimate does without. */
+static gen_status make_steps(gen_phase *p, const gen_phase_graph *b, gen_params *params,
+                             gen_backend *backend)
+{
+    GEN_TRY(gen_optimiser_create(&p->adam, params, b->name, b->n, &p->o.adam, backend));
+    GEN_TRY(gen_pending_create(&p->states, params, b->name + b->n, p->n_states));
     GEN_TRY(GEN_ALLOC(&p->gradient, p->n_trained, "phase"));
     GEN_TRY(GEN_ALLOC(&p->next, p->n_states, "phase"));
+    GEN_TRY(GEN_ALLOC(&p->watched, p->o.n_watched, "phase"));
+    GEN_TRY(GEN_ALLOC(&p->seen, p->o.n_watched, "phase"));
+    GEN_TRY(GEN_ALLOC(&p->seeing, p->o.n_watched, "phase"));
     for (int i = 0; i < p->n_trained; i++)
         p->gradient[i] = gen_plan_output(p->plan, 1 + i).data;
     for (int i = 0; i < p->n_states; i++)
         p->next[i] = gen_plan_output(p->plan, 1 + p->n_trained + i).data;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->watched[i] = gen_plan_output(p->plan, 1 + p->n_trained + p->n_states + i).data;
     return GEN_OK;
 }
 
@@ -104,11 +139,11 @@ gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
     GEN_GOTO(build(&b, params, seed, options));
     p->n_trained = b.n;
     p->n_states = b.net.n_updates;
-    GEN_GOTO(
-        gen_plan_create(&p->plan, b.g, b.out, 1 + b.n + p->n_states, params, backend, &p->o.plan));
-    GEN_GOTO(gen_optimiser_create(&p->adam, params, b.name, b.n, &p->o.adam, backend));
-    GEN_GOTO(gen_pending_create(&p->states, params, b.name + b.n, p->n_states));
-    GEN_GOTO(take_outputs(p));
+    GEN_GOTO(gen_plan_create(&p->plan, b.g, b.out, 1 + b.n + p->n_states + p->o.n_watched, params,
+                             backend, &p->o.plan));
+    describe(p, &b);
+    if (!options->plan.estimate_only)
+        GEN_GOTO(make_steps(p, &b, params, backend));
     *out = p;
     p = NULL;
 done:
@@ -131,6 +166,9 @@ void gen_phase_free(gen_phase **phase)
     gen_pending_free(&p->states);
     gen_free(p->gradient);
     gen_free(p->next);
+    gen_free(p->watched);
+    gen_free(p->seen);
+    gen_free(p->seeing);
     gen_free(p);
     *phase = NULL;
 }
@@ -138,6 +176,11 @@ void gen_phase_free(gen_phase **phase)
 gen_optimiser *gen_phase_optimiser(gen_phase *p)
 {
     return p->adam;
+}
+
+gen_phase_info gen_phase_describe(const gen_phase *p)
+{
+    return p->info;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -160,6 +203,8 @@ static gen_status micro_batch(gen_phase *p, int64_t step, double *loss, gen_look
     snprintf(name, sizeof name, "loss of %s", p->o.name);
     GEN_TRY(gen_look_at(look, name, value));
     *loss += (double)*(const float *)value.data;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->seeing[i] += (double)*p->watched[i];
     gen_optimiser_add(p->adam, p->gradient);
     gen_pending_add(p->states, p->next);
     GEN_TRY(gen_optimiser_look(p->adam, look));
@@ -171,20 +216,29 @@ static gen_status accumulate(gen_phase *p, int64_t step, double *loss)
     int64_t n = p->o.micro_batches > 0 ? p->o.micro_batches : 1;
     gen_look look;
     *loss = 0;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->seeing[i] = 0;
     for (int64_t i = 0; i < n; i++)
         GEN_TRY(micro_batch(p, step, loss, &look));
     *loss /= (double)n;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->seeing[i] /= (double)n;
     return GEN_OK;
 }
 
 gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *loss,
                          gen_verdict *verdict)
 {
-    int64_t repeats = p->o.repeats > 0 ? p->o.repeats : 1, done = 0;
+    int64_t repeats = p->o.repeats > 0 ? p->o.repeats : 1;
     double sum = 0;
     *verdict = GEN_COMMIT;
     *loss = (double)NAN;
+    if (!p->adam)
+        return gen_fail(GEN_EINVAL, "phase %s was made to estimate only", p->o.name);
     discard(p); /* of a turn that was cancelled */
+    p->steps = 0;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->seen[i] = 0;
     for (int64_t i = 0; i < repeats && *verdict == GEN_COMMIT; i++) {
         double one;
         gen_status status = gen_guard_judge(guard, accumulate(p, step, &one), verdict);
@@ -196,7 +250,14 @@ gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *l
         GEN_TRY(gen_optimiser_step(p->adam, gen_schedule_rate(&p->o.schedule, step)));
         gen_pending_commit(p->states);
         sum += one;
-        *loss = sum / (double)++done;
+        *loss = sum / (double)++p->steps;
+        for (int k = 0; k < p->o.n_watched; k++)
+            p->seen[k] += p->seeing[k];
     }
     return GEN_OK;
+}
+
+double gen_phase_watched(const gen_phase *p, int i)
+{
+    return p->steps ? p->seen[i] / (double)p->steps : (double)NAN;
 }
