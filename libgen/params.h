@@ -32,8 +32,8 @@ GEN_API int gen_params_count(const gen_params *p);
 /* The i-th in order of name. Any out-pointer may be NULL. */
 GEN_API gen_tensor gen_params_at(const gen_params *p, int i, const char **name, bool *trained);
 
-/* Says that values were changed: the next plan packs them anew. Copies made before stay, for plans
- * made before, until p is freed. */
+/* Says that values were changed: the next plan packs them anew. A plan made before keeps the copies
+ * of the values that it was made with; they go when it is freed. */
 GEN_API void gen_params_touch(gen_params *p);
 
 #ifdef __cplusplus

@@ -18,10 +18,12 @@ struct entry {
     bool trained;
 };
 
-struct pack {
-    struct pack *next;
+struct gen_pack {
+    struct gen_pack *next, *before;
     void *data;
     uint64_t bytes;
+    int users;
+    bool stale; /* of values that were changed since: not in the map, freed with its last user */
 };
 
 struct gen_params {
@@ -30,9 +32,9 @@ struct gen_params {
     int count;
     bool sorted;
     gen_map names; /* name -> entry */
-    gen_map packs; /* key -> pack */
-    struct pack *first_pack;
-    uint64_t pack_bytes, version;
+    gen_map packs; /* key -> pack, of the present values */
+    gen_pack *first_pack;
+    uint64_t pack_bytes;
 };
 
 gen_status gen_params_create(gen_params **out)
@@ -47,16 +49,17 @@ static void free_entry(struct entry *e)
     gen_free(e);
 }
 
-static void drop_packs(gen_params *p)
+static void drop_pack(gen_params *p, gen_pack *k)
 {
-    while (p->first_pack) {
-        struct pack *next = p->first_pack->next;
-        gen_free(p->first_pack->data);
-        gen_free(p->first_pack);
-        p->first_pack = next;
-    }
-    gen_map_free(&p->packs);
-    p->pack_bytes = 0;
+    if (k->next)
+        k->next->before = k->before;
+    if (k->before)
+        k->before->next = k->next;
+    else
+        p->first_pack = k->next;
+    p->pack_bytes -= k->bytes;
+    gen_free(k->data);
+    gen_free(k);
 }
 
 void gen_params_free(gen_params **params)
@@ -68,7 +71,9 @@ void gen_params_free(gen_params **params)
         free_entry(p->entry[i]);
     gen_free(p->entry);
     gen_map_free(&p->names);
-    drop_packs(p);
+    while (p->first_pack)
+        drop_pack(p, p->first_pack);
+    gen_map_free(&p->packs);
     gen_free(p);
     *params = NULL;
 }
@@ -131,7 +136,13 @@ gen_tensor gen_params_at(const gen_params *params, int i, const char **name, boo
 
 void gen_params_touch(gen_params *p)
 {
-    p->version++;
+    for (gen_pack *k = p->first_pack, *next; k; k = next) {
+        next = k->next;
+        k->stale = true;
+        if (!k->users)
+            drop_pack(p, k);
+    }
+    gen_map_free(&p->packs);
 }
 
 void gen_params_drop(gen_params *p, const char *name)
@@ -143,35 +154,32 @@ void gen_params_drop(gen_params *p, const char *name)
 
 /* ---- packed copies --------------------------------------------------------------------------- */
 
-/* A touched value gets other keys (the version is part of them); old copies stay while plans that
- * use them may live, and go with the params. */
-static void versioned(const gen_params *p, const char *key, char *out, size_t size)
+gen_pack *gen_params_packed(gen_params *p, const char *key)
 {
-    snprintf(out, size, "%llu|%s", (unsigned long long)p->version, key);
+    gen_pack *k = gen_map_get(&p->packs, key);
+    if (k)
+        k->users++;
+    return k;
 }
 
-const void *gen_params_packed(gen_params *p, const char *key)
-{
-    char full[512];
-    versioned(p, key, full, sizeof full);
-    const struct pack *k = gen_map_get(&p->packs, full);
-    return k ? k->data : NULL;
-}
-
-gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes, void **out)
+gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes,
+                           gen_status (*fill)(void *ctx, void *to), void *ctx, gen_pack **out)
 {
     gen_status status = GEN_OK;
-    char full[512];
-    struct pack *k = NULL;
-    versioned(p, key, full, sizeof full);
+    gen_pack *k = NULL;
+    *out = NULL;
     GEN_TRY(GEN_ALLOC(&k, 1, "packed weights"));
-    k->bytes = bytes;
     GEN_GOTO(gen_alloc_raw(&k->data, bytes, 1, "packed weights"));
-    GEN_GOTO(gen_map_set(&p->packs, full, k));
+    GEN_GOTO(fill(ctx, k->data));
+    GEN_GOTO(gen_map_set(&p->packs, key, k));
+    k->bytes = bytes;
+    k->users = 1;
     k->next = p->first_pack;
+    if (k->next)
+        k->next->before = k;
     p->first_pack = k;
     p->pack_bytes += bytes;
-    *out = k->data;
+    *out = k;
     k = NULL;
 done:
     if (k) {
@@ -181,17 +189,15 @@ done:
     return status;
 }
 
-void gen_params_unpack(gen_params *p, const char *key)
+const void *gen_pack_data(const gen_pack *k)
 {
-    char full[512];
-    versioned(p, key, full, sizeof full);
-    struct pack *k = gen_map_get(&p->packs, full);
-    if (!k)
-        return;
-    p->pack_bytes -= k->bytes;
-    gen_free(k->data);
-    k->data = NULL; /* stays in the list; found as absent */
-    k->bytes = 0;
+    return k->data;
+}
+
+void gen_params_release(gen_params *p, gen_pack *k)
+{
+    if (--k->users == 0 && k->stale)
+        drop_pack(p, k);
 }
 
 uint64_t gen_params_packed_bytes(const gen_params *p)

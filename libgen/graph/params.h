@@ -11,11 +11,18 @@
 
 #include "libgen/base/fail.h"
 
-/* The packed copy for `key`, or NULL. */
-GEN_API const void *gen_params_packed(gen_params *p, const char *key);
-/* Room for a packed copy (not zeroed); dropped by gen_params_touch. */
-GEN_API gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes, void **out);
-GEN_API void gen_params_unpack(gen_params *p, const char *key); /* after a failed fill */
+typedef struct gen_pack gen_pack;
+
+/* The packed copy for `key`, or NULL; used until gen_params_release. */
+GEN_API gen_pack *gen_params_packed(gen_params *p, const char *key);
+/* Makes it: `fill` writes its bytes (not zeroed before). */
+GEN_API gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes,
+                                   gen_status (*fill)(void *ctx, void *to), void *ctx,
+                                   gen_pack **out);
+GEN_API const void *gen_pack_data(const gen_pack *k);
+/* One user less. A copy of the present values stays for plans to come (the values themselves may be
+ * gone, see consume_params); one of values that were touched goes with its last user. */
+GEN_API void gen_params_release(gen_params *p, gen_pack *k);
 GEN_API uint64_t gen_params_packed_bytes(const gen_params *p);
 /* Frees the value of one parameter (a name that is not there is fine). */
 GEN_API void gen_params_drop(gen_params *p, const char *name);

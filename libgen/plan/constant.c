@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libgen/graph/params.h"
 #include "libgen/plan/plan.h"
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
@@ -191,18 +190,18 @@ static gen_status give_packed(gen_prepare *prep, int i, const char *layout, uint
              (unsigned long long)mix(0xcbf29ce484222325u, layout, strlen(layout)),
              (unsigned long long)mix(0x9E3779B97F4A7C15u, layout, strlen(layout)),
              (unsigned long long)bytes);
-    *out = gen_params_packed(a->plan->params, key);
-    if (!*out && a->plan->options.estimate_only)
+    struct gen_plan *p = a->plan;
+    GEN_TRY(GEN_GROW(&p->pack, &p->pack_capacity, p->n_packs + 1));
+    gen_pack *k = gen_params_packed(p->params, key);
+    if (!k && p->options.estimate_only) {
         *out = prep; /* an address that nobody reads */
-    if (*out)
         return GEN_OK;
-    void *to;
-    GEN_TRY(gen_params_pack(a->plan->params, key, bytes, &to));
-    gen_status s = fill(ctx, to);
-    if (s != GEN_OK)
-        gen_params_unpack(a->plan->params, key);
-    *out = s == GEN_OK ? to : NULL;
-    return s;
+    }
+    if (!k)
+        GEN_TRY(gen_params_pack(p->params, key, bytes, fill, ctx, &k));
+    p->pack[p->n_packs++] = k;
+    *out = gen_pack_data(k);
+    return GEN_OK;
 }
 
 gen_status gen_prepare_kernel(struct gen_plan *p, const gen_kernel *k, gen_node *n,

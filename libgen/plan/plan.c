@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "libgen/graph/graph.h"
-#include "libgen/graph/params.h"
 
 /* ---- steps
  * ------------------------------------------------------------------------------------------ */
@@ -304,6 +303,9 @@ void gen_plan_free(gen_plan **plan)
     for (int i = 0; i < p->n_owned; i++)
         gen_free(p->owned[i]);
     gen_free(p->owned);
+    for (int i = 0; i < p->n_packs; i++)
+        gen_params_release(p->params, p->pack[i]);
+    gen_free(p->pack);
     gen_free(p->step);
     gen_free(p->value);
     gen_free(p->buffer);

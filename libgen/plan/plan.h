@@ -10,6 +10,7 @@
 #define LIBGEN_PLAN_PLAN_H
 
 #include "libgen/base/map.h"
+#include "libgen/graph/params.h"
 #include "libgen/plan/rewrite.h"
 
 struct gen_value {
@@ -69,6 +70,9 @@ struct gen_plan {
     void **owned;            /* constants kept for running */
     uint64_t owned_capacity;
     int n_owned;
+    gen_pack **pack;         /* packed copies that kernels read */
+    uint64_t pack_capacity;
+    int n_packs;
     uint64_t slab_bytes, workspace_at;
     char *slab;
     bool slow_done;

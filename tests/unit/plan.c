@@ -532,6 +532,59 @@ static void failing_allocations(void **state)
     gen_graph_free(&g);
 }
 
+static void fill_and_run(gen_plan *p, float *to)
+{
+    gen_tensor x = gen_plan_input(p, "x"), y = gen_plan_output(p, 0);
+    gen_random_normal(x.data, gen_shape_count(x.shape), 3, 0, 0);
+    assert_int_equal(gen_plan_run(p, NULL), GEN_OK);
+    memcpy(to, y.data, sizeof(float) * 64);
+}
+
+/* Validation while training: values change, plans come and go, memory does not grow. A plan that
+ * lives on keeps the copies that it was made with. */
+static void packed_copies_go_with_their_plans(void **state)
+{
+    (void)state;
+    static float first[64], last[64], old[64];
+    gen_graph *g;
+    gen_plan *before, *p;
+    uint64_t bytes = 0, packed = 0;
+    assert_int_equal(gen_graph_create(&g), GEN_OK);
+    gen_node *y = net_upsample(g);
+    gen_params *params = fill_params(g);
+    float *w = gen_params_get(params, "up/w").data;
+    for (int round = 0; round < 6; round++) {
+        assert_int_equal(gen_plan_create(&p, g, &y, 1, params, backend, NULL), GEN_OK);
+        packed = gen_plan_describe(p).packed_bytes;
+        fill_and_run(p, last);
+        gen_plan_free(&p);
+        assert_true(packed > 0 && gen_params_packed_bytes(params) == packed); /* for the next */
+        assert_true(round < 2 || gen_alloc_bytes() == bytes);
+        bytes = gen_alloc_bytes();
+        w[0] += 0.5f;
+        gen_params_touch(params);
+        assert_int_equal(gen_params_packed_bytes(params), 0);
+    }
+
+    assert_int_equal(gen_plan_create(&before, g, &y, 1, params, backend, NULL), GEN_OK);
+    fill_and_run(before, first);
+    assert_true(memcmp(first, last, sizeof last) != 0);
+    w[0] += 0.5f;
+    gen_params_touch(params);
+    assert_int_equal(gen_params_packed_bytes(params), packed);
+    assert_int_equal(gen_plan_create(&p, g, &y, 1, params, backend, NULL), GEN_OK);
+    assert_int_equal(gen_params_packed_bytes(params), 2 * packed);
+    fill_and_run(p, last);
+    fill_and_run(before, old);
+    assert_memory_equal(old, first, sizeof old);
+    assert_true(memcmp(last, first, sizeof last) != 0);
+    gen_plan_free(&before);
+    assert_int_equal(gen_params_packed_bytes(params), packed);
+    gen_plan_free(&p);
+    gen_params_free(&params);
+    gen_graph_free(&g);
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -573,6 +626,7 @@ int main(void)
         cmocka_unit_test(constants_are_values),
         cmocka_unit_test(winograd_can_be_off),
         cmocka_unit_test(refused_by_the_library),
+        cmocka_unit_test(packed_copies_go_with_their_plans),
         cmocka_unit_test(rules_shrink),
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(same_bytes_at_any_thread_count),
