@@ -170,7 +170,9 @@ MODEL := \
     libgen/model/import.c \
     libgen/model/model.c \
     libgen/model/network.c \
+    libgen/model/parts.c \
     libgen/model/pickle.c \
+    libgen/model/save.c \
     libgen/model/safetensors.c \
     libgen/model/tensor_file.c \
     libgen/model/torch.c \

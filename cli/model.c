@@ -10,48 +10,65 @@
 #include "cli/networks.h"
 #include "libgen/base/json.h"
 #include "libgen/base/sha256.h"
-#include "libgen/model/network.h"
-#include "libgen/model/tensor_file.h"
+#include "libgen/model/parts.h"
 
 /* ---- info ----------------------------------------------------------------------------------- */
 
-/* What `info` says of a file; texts point into `metadata`, `config` and the file. */
+/* What `info` says of a file; texts point into the JSON and the file. */
 struct description {
     gen_tensor_file *file;
     gen_json *metadata, *config;
-    const char *arch;           /* as the file says, NULL: foreign */
-    const gen_arch *known;      /* the network of that name, or the one that recognises the names */
-    uint64_t elements, trained; /* trained 0: not known */
+    gen_json *companions;  /* as the file lists them; NULL: none, or not understood */
+    const char *arch;      /* as the file says, NULL: foreign */
+    const gen_arch *known; /* the network of that name, or the one that recognises the names */
+    gen_parts parts;       /* of ours, when all networks are known */
+    uint64_t elements;
 };
 
-/* Parameters that are trained, as the network of the file's config counts them. */
-static gen_status count_trained(struct description *d)
+/* Parameters of a part that are trained, or all, as the network of its config counts them. */
+static uint64_t part_elements(const gen_part *p, bool only_trained)
 {
-    gen_status status;
-    gen_network n = { 0 };
-    void *config = NULL;
-    const char *text;
-    GEN_TRY(gen_json_string(d->metadata, "libgen.config", &text));
-    GEN_TRY(gen_json_parse(&d->config, text, strlen(text), UINT64_MAX));
-    GEN_GOTO(gen_alloc(&config, 1, d->known->config_size, "config"));
-    GEN_GOTO(gen_config_read(d->known, config, d->config));
-    GEN_GOTO(gen_network_build(&n, d->known, config, NULL, 0));
-    for (int i = 0; i < gen_graph_params(n.g); i++) {
+    uint64_t sum = 0;
+    for (int i = 0; i < gen_graph_params(p->network.g); i++) {
         const char *name;
         bool trained;
-        gen_shape s = gen_network_param(&n, i, &name, &trained);
-        d->trained += trained ? (uint64_t)gen_shape_count(s) : 0;
+        gen_shape s = gen_network_param(&p->network, i, &name, &trained);
+        sum += trained || !only_trained ? (uint64_t)gen_shape_count(s) : 0;
     }
-done:
-    gen_network_free(&n);
-    gen_free(config);
-    return status;
+    return sum;
+}
+
+static uint64_t all_trained(const struct description *d)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < d->parts.n; i++)
+        sum += part_elements(&d->parts.part[i], true);
+    return sum;
+}
+
+static gen_status parse_value(gen_json **out, const gen_json *metadata, const char *key)
+{
+    const char *text;
+    GEN_TRY(gen_json_string(metadata, key, &text));
+    return gen_json_parse(out, text, strlen(text), UINT64_MAX);
+}
+
+/* `check` and every use say what is wrong; info describes what it can. */
+static void describe_networks(struct description *d)
+{
+    (void)parse_value(&d->config, d->metadata, GEN_METADATA_CONFIG);
+    if (gen_parts_read(&d->parts, d->file) != GEN_OK)
+        gen_parts_free(&d->parts);
+    if (d->parts.n > 1)
+        (void)parse_value(&d->companions, d->metadata, GEN_METADATA_COMPANIONS);
 }
 
 static void describe_free(struct description *d)
 {
+    gen_parts_free(&d->parts);
     gen_json_free(&d->metadata);
     gen_json_free(&d->config);
+    gen_json_free(&d->companions);
     gen_tensor_file_close(&d->file);
 }
 
@@ -67,8 +84,8 @@ static gen_status describe(struct description *d, const char *path)
     for (int i = 0; i < d->file->count; i++)
         d->elements += gen_file_tensor_count(&d->file->tensor[i]);
     d->known = d->arch ? gen_arch_find(d->arch) : gen_recognise(d->file);
-    if (d->arch && d->known && count_trained(d) != GEN_OK)
-        d->trained = 0; /* `check` and every use say what is wrong; info describes what it can */
+    if (d->arch)
+        describe_networks(d);
     return GEN_OK;
 }
 
@@ -97,6 +114,21 @@ static void put_types(const gen_tensor_file *f, gen_json_writer *w)
             printf("%s %s x %d", k ? "," : "", type[k], count[k]);
 }
 
+static void put_companions(const struct description *d, gen_json_writer *w)
+{
+    gen_json_open(w, "companions", '[');
+    for (int i = 1; i < d->parts.n; i++) {
+        const gen_part *p = &d->parts.part[i];
+        gen_json_open(w, NULL, '{');
+        gen_json_put_string(w, "network", p->arch->name);
+        gen_json_put_options(w, "config", p->arch->config, p->config);
+        gen_json_put_int(w, "elements", (int64_t)part_elements(p, false));
+        gen_json_put_int(w, "trained", (int64_t)part_elements(p, true));
+        gen_json_close(w, '}');
+    }
+    gen_json_close(w, ']');
+}
+
 static gen_status print_json(const struct description *d)
 {
     gen_json_writer w = { 0 };
@@ -108,8 +140,9 @@ static gen_status print_json(const struct description *d)
     gen_json_put_string(&w, "network", d->arch);
     gen_json_put_string(&w, "recognised_as", d->arch || !d->known ? NULL : d->known->name);
     gen_json_put_int(&w, "elements", (int64_t)d->elements);
-    if (d->trained)
-        gen_json_put_int(&w, "trained", (int64_t)d->trained);
+    if (d->parts.n)
+        gen_json_put_int(&w, "trained", (int64_t)all_trained(d));
+    put_companions(d, &w);
     gen_json_open(&w, "types", '{');
     put_types(d->file, &w);
     gen_json_close(&w, '}');
@@ -134,9 +167,47 @@ static gen_status print_json(const struct description *d)
     return GEN_OK;
 }
 
-static void print_text(const struct description *d, bool tensors)
+static void print_config(const gen_json *config)
 {
     char text[GEN_SHAPE_TEXT], q[GEN_QUOTE], key[GEN_QUOTE];
+    for (const gen_json *v = gen_json_first(config); v; v = gen_json_next(v)) {
+        const char *s;
+        double x;
+        if (gen_json_kind_of(v) == GEN_JSON_STRING && gen_json_string(v, NULL, &s) == GEN_OK)
+            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
+        else if (gen_json_kind_of(v) == GEN_JSON_NUMBER && gen_json_real(v, NULL, &x) == GEN_OK)
+            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_real_text(x, text));
+    }
+}
+
+static void print_elements(const struct description *d)
+{
+    printf("elements   %" PRIu64, d->elements);
+    if (d->parts.n)
+        printf(", of which %" PRIu64 " are trained", all_trained(d));
+    for (int i = 0; d->parts.n > 1 && i < d->parts.n; i++)
+        printf("%s%s %" PRIu64 "%s", i ? ", " : " (", d->parts.part[i].arch->name,
+               part_elements(&d->parts.part[i], true), i == d->parts.n - 1 ? ")" : "");
+    printf("\n");
+}
+
+/* Free keys; what is shown above is left out. */
+static void print_metadata(const struct description *d)
+{
+    char q[GEN_QUOTE], key[GEN_QUOTE];
+    for (const gen_json *v = gen_json_first(d->metadata); v; v = gen_json_next(v)) {
+        const char *s = "";
+        (void)gen_json_string(v, NULL, &s);
+        if (strcmp(gen_json_key(v), GEN_METADATA_ARCH) &&
+            strcmp(gen_json_key(v), GEN_METADATA_CONFIG) &&
+            (strcmp(gen_json_key(v), GEN_METADATA_COMPANIONS) || !d->companions))
+            printf("metadata   %s: %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
+    }
+}
+
+static void print_text(const struct description *d, bool tensors)
+{
+    char text[GEN_SHAPE_TEXT], q[GEN_QUOTE];
     printf("file       %s\n", d->file->path);
     printf("format     %s, %.1f MB\n", gen_file_format_name(d->file->format),
            (double)d->file->size / 1e6);
@@ -148,29 +219,20 @@ static void print_text(const struct description *d, bool tensors)
                d->known->name);
     else
         printf("network    foreign, and none of ours has its names\n");
-    for (const gen_json *v = gen_json_first(d->config); v; v = gen_json_next(v)) {
-        const char *s;
-        double x;
-        if (gen_json_kind_of(v) == GEN_JSON_STRING && gen_json_string(v, NULL, &s) == GEN_OK)
-            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
-        else if (gen_json_kind_of(v) == GEN_JSON_NUMBER && gen_json_real(v, NULL, &x) == GEN_OK)
-            printf("  %-24s %s\n", gen_quote(gen_json_key(v), key), gen_real_text(x, text));
+    print_config(d->config);
+    int i = 1;
+    for (const gen_json *v = gen_json_first(d->companions); v; v = gen_json_next(v), i++) {
+        printf("companion  %s: %s\n", d->parts.part[i].arch->name, d->parts.part[i].arch->summary);
+        print_config(gen_json_get(v, "config"));
     }
     printf("tensors    %d:", d->file->count);
     put_types(d->file, NULL);
-    printf("\nelements   %" PRIu64, d->elements);
-    if (d->trained)
-        printf(", of which %" PRIu64 " are trained", d->trained);
     printf("\n");
-    for (const gen_json *v = gen_json_first(d->metadata); v; v = gen_json_next(v)) {
-        const char *s = "";
-        (void)gen_json_string(v, NULL, &s);
-        if (strcmp(gen_json_key(v), "libgen.arch") && strcmp(gen_json_key(v), "libgen.config"))
-            printf("metadata   %s: %s\n", gen_quote(gen_json_key(v), key), gen_quote(s, q));
-    }
+    print_elements(d);
+    print_metadata(d);
     if (d->file->note)
         printf("note       %s\n", d->file->note);
-    for (int i = 0; tensors && i < d->file->count; i++)
+    for (i = 0; tensors && i < d->file->count; i++)
         printf("  %-60s %-5s %s\n", d->file->tensor[i].name, d->file->tensor[i].dtype_text,
                gen_shape_text(d->file->tensor[i].shape, text));
 }
@@ -192,7 +254,7 @@ static gen_status run_info(gen_run *r)
 
 struct convert_settings {
     const char *arch;
-    int64_t bf16;
+    int64_t bf16, alone;
 };
 
 static const gen_option convert_options[] = {
@@ -200,6 +262,8 @@ static const gen_option convert_options[] = {
       .help = "network to convert to; default: the one whose names the file has" },
     { GEN_OPT_FLAG, "bf16", 0, offsetof(struct convert_settings, bf16),
       .help = "store weights in bf16: half the size" },
+    { GEN_OPT_FLAG, "alone", 0, offsetof(struct convert_settings, alone),
+      .help = "without the networks that the file holds to be trained on with" },
     { GEN_OPT_END },
 };
 
@@ -231,12 +295,42 @@ static gen_status make_source(const gen_model *m, const char *path, char **out)
     return gen_json_finish(&w, out);
 }
 
+/* A model and its companions. */
+struct bundle {
+    gen_model *model, *companion[GEN_MAX_COMPANIONS];
+    int n;
+};
+
+static void bundle_free(struct bundle *b)
+{
+    gen_model_free(&b->model);
+    for (int i = 0; i < b->n; i++)
+        gen_model_free(&b->companion[i]);
+}
+
+static gen_status bundle_load(struct bundle *b, const char *path, bool alone)
+{
+    GEN_TRY(gen_model_load(&b->model, path));
+    for (; !alone && b->n < b->model->n_companions; b->n++)
+        GEN_TRY(
+            gen_model_load_companion(&b->companion[b->n], path, b->model->companion[b->n]->name));
+    return GEN_OK;
+}
+
+static gen_status bundle_save(const struct bundle *b, const gen_run *r, bool bf16,
+                              const char *metadata)
+{
+    return gen_model_save_with(b->model, (const gen_model *const *)b->companion, b->n,
+                               r->common.output, bf16 ? GEN_BF16 : GEN_F32, metadata,
+                               r->common.force);
+}
+
 static gen_status run_convert(gen_run *r)
 {
     const struct convert_settings *s = r->settings;
     const char *in = r->operands[0];
     const gen_arch *arch = NULL;
-    gen_model *m = NULL;
+    struct bundle b = { 0 };
     char *report = NULL, *source = NULL;
     gen_status status;
     if (!r->common.output)
@@ -244,24 +338,25 @@ static gen_status run_convert(gen_run *r)
     if (s->arch)
         GEN_TRY(gen_network_named(s->arch, &arch));
     if (is_ours(in)) {
-        GEN_GOTO(gen_model_load(&m, in));
-        if (arch && arch != m->arch)
-            GEN_GOTO(gen_fail(GEN_EMODEL, "'%s' is of network '%s', not '%s'", in, m->arch->name,
-                              arch->name));
+        GEN_GOTO(bundle_load(&b, in, s->alone));
+        if (arch && arch != b.model->arch)
+            GEN_GOTO(gen_fail(GEN_EMODEL, "'%s' is of network '%s', not '%s'", in,
+                              b.model->arch->name, arch->name));
     } else {
-        GEN_GOTO(gen_model_import(&m, in, arch, &report));
-        GEN_GOTO(make_source(m, in, &source));
+        GEN_GOTO(gen_model_import(&b.model, in, arch, &report));
+        GEN_GOTO(make_source(b.model, in, &source));
     }
-    GEN_GOTO(
-        gen_model_save(m, r->common.output, s->bf16 ? GEN_BF16 : GEN_F32, source, r->common.force));
+    GEN_GOTO(bundle_save(&b, r, s->bf16, source));
     if (!r->common.quiet) {
-        printf("%s: %s, %d tensors\n", r->common.output, m->arch->name,
-               gen_params_count(m->params));
-        if (report)
-            fputs(report, stdout);
+        printf("%s: %s, %d tensors", r->common.output, b.model->arch->name,
+               gen_params_count(b.model->params));
+        for (int i = 0; i < b.n; i++)
+            printf("; %s, %d tensors", b.companion[i]->arch->name,
+                   gen_params_count(b.companion[i]->params));
+        printf("\n%s", report ? report : "");
     }
 done:
-    gen_model_free(&m);
+    bundle_free(&b);
     gen_text_free(report);
     gen_free(source);
     return status;
@@ -270,7 +365,7 @@ done:
 /* ---- new ------------------------------------------------------------------------------------ */
 
 struct new_settings {
-    const char *arch, *config;
+    const char *arch, *config, *companion;
     int64_t bf16;
 };
 
@@ -279,6 +374,10 @@ static const gen_option new_options[] = {
       .help = "network" },
     { GEN_OPT_STRING, "config", 0, offsetof(struct new_settings, config), .value = "K=V,...",
       .help = "its configuration, e.g. width=0.25,steps=6; others keep their defaults" },
+    { GEN_OPT_STRING, "companion", 0, offsetof(struct new_settings, companion),
+      .value = "NAME[:K=V,...]",
+      .help = "another network for the same file, like dgmr-discriminators:width=0.25; may be "
+              "repeated" },
     { GEN_OPT_FLAG, "bf16", 0, offsetof(struct new_settings, bf16), .help = "store in bf16" },
     { GEN_OPT_END },
 };
@@ -303,25 +402,47 @@ static gen_status read_pairs(const gen_arch *arch, void *config, const char *tex
     return GEN_OK;
 }
 
+static gen_status make_new(gen_model **out, const gen_run *r, const char *name, const char *pairs)
+{
+    const gen_arch *arch;
+    void *config = NULL;
+    gen_status status;
+    GEN_TRY(gen_network_named(name, &arch));
+    GEN_TRY(gen_alloc(&config, 1, arch->config_size, "config"));
+    GEN_GOTO(read_pairs(arch, config, pairs));
+    GEN_GOTO(gen_model_create(out, arch, config, (uint64_t)r->common.seed));
+done:
+    gen_free(config);
+    return status;
+}
+
+/* "NAME:K=V,..." */
+static gen_status make_companion(gen_model **out, const gen_run *r, const char *text)
+{
+    char name[64];
+    size_t n = strcspn(text, ":");
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
+    return make_new(out, r, name, text[n] ? text + n + 1 : NULL);
+}
+
 static gen_status run_new(gen_run *r)
 {
     const struct new_settings *s = r->settings;
-    const gen_arch *arch;
-    gen_model *m = NULL;
-    void *config = NULL;
+    struct bundle b = { 0 };
     gen_status status;
+    int n = gen_run_given(r, "companion");
     if (!s->arch || !r->common.output)
         return gen_fail(GEN_EINVAL, "new: --arch NAME and -o FILE are wanted");
-    GEN_TRY(gen_network_named(s->arch, &arch));
-    GEN_TRY(gen_alloc(&config, 1, arch->config_size, "config"));
-    GEN_GOTO(read_pairs(arch, config, s->config));
-    GEN_GOTO(gen_model_create(&m, arch, config, (uint64_t)r->common.seed));
-    GEN_GOTO(gen_model_save(m, r->common.output, s->bf16 ? GEN_BF16 : GEN_F32,
-                            "{\"libgen.training\": \"none: random initial weights\"}",
-                            r->common.force));
+    if (n > GEN_MAX_COMPANIONS)
+        return gen_fail(GEN_EINVAL, "new: %d companions, expected at most %d", n,
+                        GEN_MAX_COMPANIONS);
+    GEN_GOTO(make_new(&b.model, r, s->arch, s->config));
+    for (; b.n < n; b.n++)
+        GEN_GOTO(make_companion(&b.companion[b.n], r, gen_run_text(r, "companion", b.n)));
+    GEN_GOTO(
+        bundle_save(&b, r, s->bf16, "{\"libgen.training\": \"none: random initial weights\"}"));
 done:
-    gen_model_free(&m);
-    gen_free(config);
+    bundle_free(&b);
     return status;
 }
 
@@ -333,8 +454,7 @@ struct diff_settings {
 
 static const gen_option diff_options[] = {
     { GEN_OPT_REAL, "fail-over", 0, offsetof(struct diff_settings, fail_over), .preset = -1,
-      .min = 0, .max = 1e300,
-      .value = "X",
+      .min = 0, .max = 1e300, .value = "X",
       .help = "exit 8 when a tensor differs by more than X (max|a-b|/max|b|), or is "
               "in one file only" },
     { GEN_OPT_END },
@@ -486,7 +606,7 @@ const gen_command gen_commands_model[] = {
       .takes = GEN_TAKES_OUTPUT,
       .run = run_convert,
       .examples = "gen model convert pytorch_model.bin -o dgmr.safetensors\n"
-                  "gen model convert dgmr.safetensors --bf16 -o small.safetensors\n" },
+                  "gen model convert dgmr.safetensors --bf16 --alone -o small.safetensors\n" },
     { .name = "model run",
       .operands = "MODEL",
       .min_operands = 1,
@@ -522,6 +642,8 @@ const gen_command gen_commands_model[] = {
       .settings_size = sizeof(struct new_settings),
       .takes = GEN_TAKES_OUTPUT | GEN_TAKES_SEED,
       .run = run_new,
-      .examples = "gen model new --arch dgmr-ocf --config width=0.25 -o small.safetensors\n" },
+      .examples =
+          "gen model new --arch dgmr-ocf --config width=0.25 -o small.safetensors\n"
+          "gen model new --arch dgmr --companion dgmr-discriminators -o pair.safetensors\n" },
     { 0 },
 };

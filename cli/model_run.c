@@ -350,61 +350,90 @@ static gen_status run_in(struct session *s, gen_run *r, gen_dtype precision, gen
     return GEN_OK;
 }
 
-static gen_status print_check(const struct session *s, const gen_run *r, const gen_tensor *f32,
-                              const gen_tensor *bf16)
+static void print_outputs(const struct session *s, gen_json_writer *w, bool text,
+                          const gen_tensor *f32, const gen_tensor *bf16)
 {
-    gen_json_writer w = { 0 };
-    char *text, shape[GEN_SHAPE_TEXT];
-    gen_json_open(&w, NULL, '{');
-    gen_json_put_string(&w, "network", s->model->arch->name);
-    gen_json_put_int(&w, "tensors", gen_params_count(s->model->params));
-    gen_json_put_bool(&w, "finite", true);
-    gen_json_open(&w, "outputs", '[');
+    char shape[GEN_SHAPE_TEXT];
+    gen_json_open(w, "outputs", '[');
     for (int i = 0; i < s->network.n_out; i++) {
         gen_difference d = gen_compare(&bf16[i], &f32[i]);
-        gen_json_open(&w, NULL, '{');
-        gen_json_put_string(&w, "name", s->network.out[i].name);
-        gen_json_put_string(&w, "shape", gen_shape_text(f32[i].shape, shape));
-        gen_json_put_real(&w, "bf16_error", d.relative);
-        gen_json_put_real(&w, "bf16_error_norm", d.norm);
-        gen_json_close(&w, '}');
-        if (!r->common.json)
+        gen_json_open(w, NULL, '{');
+        gen_json_put_string(w, "name", s->network.out[i].name);
+        gen_json_put_string(w, "shape", gen_shape_text(f32[i].shape, shape));
+        gen_json_put_real(w, "bf16_error", d.relative);
+        gen_json_put_real(w, "bf16_error_norm", d.norm);
+        gen_json_close(w, '}');
+        if (text)
             printf("output '%s' %s: finite; bf16 differs from f32 by %.2e (max|d|/max|f32|), %.2e "
                    "(norms)\n",
                    s->network.out[i].name, shape, d.relative, d.norm);
     }
-    gen_json_close(&w, ']');
-    gen_json_close(&w, '}');
-    GEN_TRY(gen_json_finish(&w, &text));
-    if (r->common.json)
-        printf("%s\n", text);
-    gen_free(text);
-    return GEN_OK;
+    gen_json_close(w, ']');
 }
 
-static gen_status check(struct session *s, gen_run *r, gen_tensor *f32, gen_tensor *bf16)
+static gen_status run_twice(struct session *s, gen_run *r, gen_json_writer *w)
+{
+    gen_status status;
+    gen_tensor f32[GEN_MAX_PORTS] = { 0 }, bf16[GEN_MAX_PORTS] = { 0 };
+    GEN_GOTO(run_in(s, r, GEN_F32, f32));
+    GEN_GOTO(run_in(s, r, GEN_BF16, bf16));
+    print_outputs(s, w, !r->common.json, f32, bf16);
+done:
+    for (int i = 0; i < GEN_MAX_PORTS; i++) {
+        gen_tensor_free(&f32[i]);
+        gen_tensor_free(&bf16[i]);
+    }
+    return status;
+}
+
+/* The model of the session, or the file's; its results go into the object that is open. */
+static gen_status check(struct session *s, gen_run *r, gen_json_writer *w)
 {
     GEN_TRY(session_open(s, r, NULL, 0));
+    int tensors = gen_params_count(s->model->params);
     if (!r->common.json)
         printf("%s: %d tensors with the names and shapes of the network\n", s->model->arch->name,
-               gen_params_count(s->model->params));
+               tensors);
     GEN_TRY(check_values(s->model, r->operands[0]));
     if (!r->common.json)
         printf("all values are finite\n");
-    GEN_TRY(run_in(s, r, GEN_F32, f32));
-    GEN_TRY(run_in(s, r, GEN_BF16, bf16));
-    return print_check(s, r, f32, bf16);
+    gen_json_put_string(w, "network", s->model->arch->name);
+    gen_json_put_int(w, "tensors", tensors);
+    gen_json_put_bool(w, "finite", true);
+    return run_twice(s, r, w);
+}
+
+static gen_status check_companion(gen_run *r, const gen_arch *arch, gen_json_writer *w)
+{
+    struct session s = { 0 };
+    gen_json_open(w, NULL, '{');
+    gen_status status = gen_model_load_companion(&s.model, r->operands[0], arch->name);
+    if (status == GEN_OK)
+        status = check(&s, r, w);
+    session_close(&s);
+    gen_json_close(w, '}');
+    return status;
 }
 
 gen_status gen_model_verb_check(gen_run *r)
 {
     struct session s = { 0 };
-    gen_tensor f32[GEN_MAX_PORTS] = { 0 }, bf16[GEN_MAX_PORTS] = { 0 };
-    gen_status status = check(&s, r, f32, bf16);
-    for (int i = 0; i < GEN_MAX_PORTS; i++) {
-        gen_tensor_free(&f32[i]);
-        gen_tensor_free(&bf16[i]);
-    }
+    gen_json_writer w = { 0 };
+    char *text = NULL;
+    gen_status status;
+    gen_json_open(&w, NULL, '{');
+    GEN_GOTO(check(&s, r, &w));
+    gen_json_open(&w, "companions", '[');
+    for (int i = 0; i < s.model->n_companions; i++)
+        GEN_GOTO(check_companion(r, s.model->companion[i], &w));
+    gen_json_close(&w, ']');
+    gen_json_close(&w, '}');
+    GEN_GOTO(gen_json_finish(&w, &text));
+    if (r->common.json)
+        printf("%s\n", text);
+done:
+    gen_free(text);
+    gen_free(w.text);
     session_close(&s);
     return status;
 }

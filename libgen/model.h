@@ -3,9 +3,10 @@
  * Model files and what a network is to the rest of the library.
  *
  * A model file is safetensors: the tensors by our scope names, and in __metadata__ `libgen.arch`,
- * `libgen.config` (JSON of the config table) and free keys (licence, training data, scores). Files
- * are hostile: nothing in them is executed, sizes are checked against the file before anything is
- * allocated, and every error names the file.
+ * `libgen.config` (JSON of the config table) and free keys (licence, training data, scores). A file
+ * may hold companions of its network: others that it was trained with, and that are needed to train
+ * on. Files are hostile: nothing in them is executed, sizes are checked against the file before
+ * anything is allocated, and every error names the file.
  */
 #ifndef LIBGEN_MODEL_H
 #define LIBGEN_MODEL_H
@@ -61,29 +62,47 @@ GEN_API const gen_arch *gen_arch_at(int i);
 
 /* ---- a loaded model ------------------------------------------------------------------------- */
 
+#define GEN_MAX_COMPANIONS 4
+
 typedef struct gen_model {
     const gen_arch *arch;
     void *config;        /* arch->config_size bytes, owned */
     gen_params *params;  /* owned */
     char *metadata;      /* JSON text of __metadata__, owned; "{}" when none */
     int file;            /* descriptor of the file it came from, for the digest; -1 when none */
+    /* The networks beside it in that file, for gen_model_load_companion. */
+    const gen_arch *companion[GEN_MAX_COMPANIONS];
+    int n_companions;
 } gen_model;
 
 /* SHA-256 of the file, in hex; "" for a model that came from no file. Computed here, not by load:
  * it reads the file (0.15 s for 200 MB with the processor's instructions, 1 s without). */
 GEN_API gen_status gen_model_digest(const gen_model *m, char hex[65]);
 
-/* Reads our own format: arch and every tensor must match the config exactly; otherwise EMODEL, with
- * a sentence that lists the differences (missing, extra, wrong shape). */
+/* Reads our own format: every network in the file must be known, and every tensor match their
+ * configs exactly; otherwise EMODEL, with a sentence that lists the differences (missing, extra,
+ * wrong shape). Values are read of the main network only. */
 GEN_API gen_status gen_model_load(gen_model **out, const char *path);
+/* The companion of that network instead, under its own names, checked in the same way; the metadata
+ * are those of the file. EMODEL when the file holds none: the sentence says what it holds. */
+GEN_API gen_status gen_model_load_companion(gen_model **out, const char *path, const char *arch);
 /* A new model with seeded initial values. config NULL = defaults. */
 GEN_API gen_status gen_model_create(gen_model **out, const gen_arch *arch, const void *config,
                                     uint64_t seed);
 GEN_API void gen_model_free(gen_model **m);
-/* dtype GEN_F32 or GEN_BF16 storage. `extra` JSON object of metadata to add, or NULL. Written
- * beside, synced, renamed; EEXIST without force. */
+/* Writes the parameters that the network asks for: those that params hold besides are left out, one
+ * that is missing, released or of another shape is EINVAL. dtype GEN_F32 or GEN_BF16 storage (of
+ * vectors always f32). `extra` JSON object of metadata to add, or NULL; m->metadata may be NULL.
+ * Written beside, synced, renamed; EEXIST without force. m is only read, and a caller may fill one
+ * in: arch, config and params are enough. Companions that m came with are not written. */
 GEN_API gen_status gen_model_save(const gen_model *m, const char *path, gen_dtype dtype,
                                   const char *extra, bool force);
+/* As above, with n companions (at most GEN_MAX_COMPANIONS, each of another network; else EINVAL).
+ * All may share one gen_params, where the names of their networks differ. Metadata are those of m.
+ */
+GEN_API gen_status gen_model_save_with(const gen_model *m, const gen_model *const *companion, int n,
+                                       const char *path, gen_dtype dtype, const char *extra,
+                                       bool force);
 
 /* Reads a foreign file (.safetensors, .pth/.bin zip, older .pth stream) by `arch` or, when NULL,
  * the first arch that recognises it. *report gets a text (free with gen_text_free) listing what was

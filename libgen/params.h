@@ -25,6 +25,10 @@ GEN_API void gen_params_free(gen_params **p);
 GEN_API gen_status gen_params_add(gen_params *p, const char *name, gen_shape shape, bool trained,
                                   float **values);
 
+/* Adds copies of all tensors of `from` (EINVAL when one's name is there, or its values were
+ * released), to bring networks that are trained together into one gen_params. */
+GEN_API gen_status gen_params_copy(gen_params *p, const gen_params *from);
+
 /* A view of one tensor; data NULL when there is none of that name. */
 GEN_API gen_tensor gen_params_get(const gen_params *p, const char *name);
 

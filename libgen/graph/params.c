@@ -102,6 +102,19 @@ done:
     return status;
 }
 
+gen_status gen_params_copy(gen_params *p, const gen_params *from)
+{
+    for (int i = 0; i < from->count; i++) {
+        const struct entry *e = from->entry[i];
+        float *values;
+        if (!e->tensor.data)
+            return gen_fail(GEN_EINVAL, "the values of '%s' were released", e->name);
+        GEN_TRY(gen_params_add(p, e->name, e->tensor.shape, e->trained, &values));
+        memcpy(values, e->tensor.data, gen_tensor_bytes(&e->tensor));
+    }
+    return GEN_OK;
+}
+
 gen_tensor gen_params_get(const gen_params *p, const char *name)
 {
     const struct entry *e = gen_map_get(&p->names, name);

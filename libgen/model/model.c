@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Models in our own format: register of networks, load, create, save. Loading compares the file
- * with the network that its config describes before any memory is taken for values, and reads each
- * tensor straight into its place.
+ * Models in our own format: register of networks, create, load. Loading compares the file with the
+ * networks that its metadata describes before any memory is taken for values, and reads each tensor
+ * straight into its place.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,12 +10,9 @@
 #include <unistd.h>
 
 #include "libgen/base/sha256.h"
-#include "libgen/model/network.h"
-#include "libgen/model/safetensors.h"
-#include "libgen/model/tensor_file.h"
+#include "libgen/model/parts.h"
 
 #define MAX_ARCHS 32
-#define MAX_EXTRA ((uint64_t)16 << 20)
 
 /* ---- register ------------------------------------------------------------------------------- */
 
@@ -53,19 +50,6 @@ int gen_arch_count(void)
 const gen_arch *gen_arch_at(int i)
 {
     return i >= 0 && i < n_archs ? archs[i] : NULL;
-}
-
-static gen_status find_arch(const char *name, const gen_arch **out)
-{
-    char names[256] = "", q[GEN_QUOTE];
-    *out = gen_arch_find(name);
-    if (*out)
-        return GEN_OK;
-    for (int i = 0; i < n_archs; i++)
-        strncat(strncat(names, i ? ", " : "", sizeof names - strlen(names) - 1), archs[i]->name,
-                sizeof names - strlen(names) - 1);
-    return gen_fail(GEN_EMODEL, "network '%s' is not known here; known are: %s", gen_quote(name, q),
-                    *names ? names : "none");
 }
 
 /* ---- life of a model ------------------------------------------------------------------------ */
@@ -153,226 +137,94 @@ done:
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-/* Every tensor that the network wants is there in its shape, and nothing else. */
-static gen_status compare(const gen_network *n, const gen_tensor_file *f)
+/* The file, and the networks in it, whose tensors are all there. */
+static gen_status open_checked(gen_tensor_file **f, gen_parts *p, const char *path)
 {
-    gen_status status = GEN_OK;
-    gen_text list = { 0 };
-    bool *wanted = NULL;
-    char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
-    GEN_TRY(GEN_ALLOC(&wanted, f->count, "comparison"));
-    for (int i = 0; i < gen_graph_params(n->g); i++) {
-        const char *name;
-        gen_shape shape = gen_network_param(n, i, &name, NULL);
-        int k = gen_tensor_file_find(f, name);
-        if (k < 0) {
-            GEN_GOTO(gen_text_list(&list, "missing '%s' %s", name, gen_shape_text(shape, a)));
-            continue;
-        }
-        const gen_file_tensor *t = &f->tensor[k];
-        wanted[k] = true;
-        if (!gen_shape_equal(shape, t->shape))
-            GEN_GOTO(gen_text_list(&list, "'%s' is %s, expected %s", name,
-                                   gen_shape_text(t->shape, a), gen_shape_text(shape, b)));
-        else if (t->dtype < 0 || !gen_dtype_is_float((gen_dtype)t->dtype))
-            GEN_GOTO(gen_text_list(&list, "'%s' is of type %s, expected F32 or BF16", name,
-                                   t->dtype_text));
-    }
-    for (int k = 0; k < f->count; k++)
-        if (!wanted[k])
-            GEN_GOTO(gen_text_list(&list, "extra '%s' %s", f->tensor[k].name,
-                                   gen_shape_text(f->tensor[k].shape, a)));
-    if (list.pieces)
-        GEN_GOTO(gen_text_fail(&list, f->path, "the tensors are not those of the network"));
-done:
-    gen_free(list.text);
-    gen_free(wanted);
-    return status;
+    GEN_TRY(gen_tensor_file_open(f, path));
+    if ((*f)->format != GEN_FILE_SAFETENSORS)
+        return gen_fail(GEN_EMODEL, "'%s' is a %s file: convert it once with `gen model convert`",
+                        path, gen_file_format_name((*f)->format));
+    gen_status status = gen_parts_read(p, *f);
+    if (status != GEN_OK)
+        return gen_fail_in(status, "'%s'", path);
+    return gen_parts_check(p, *f);
 }
 
-static gen_status read_values(gen_model *m, const gen_network *n, const gen_tensor_file *f)
+static gen_status read_values(gen_params *params, const gen_parts *p, int part,
+                              const gen_tensor_file *f)
 {
+    gen_status status = GEN_OK;
+    gen_arena arena = { 0 };
+    const gen_network *n = &p->part[part].network;
     for (int i = 0; i < gen_graph_params(n->g); i++) {
-        const char *name;
+        const char *name, *in_file;
         bool trained;
         float *values;
         gen_shape shape = gen_network_param(n, i, &name, &trained);
-        GEN_TRY(gen_params_add(m->params, name, shape, trained, &values));
-        GEN_TRY(gen_tensor_file_read(f, gen_tensor_file_find(f, name), values));
+        GEN_GOTO(gen_params_add(params, name, shape, trained, &values));
+        GEN_GOTO(gen_part_name(p, part, name, &arena, &in_file));
+        GEN_GOTO(gen_tensor_file_read(f, gen_tensor_file_find(f, in_file), values));
     }
-    return GEN_OK;
-}
-
-/* The network and its config from the metadata; sentences without the path. */
-static gen_status read_description(gen_model **out, const gen_tensor_file *f)
-{
-    gen_status status;
-    gen_json *json = NULL, *config = NULL;
-    const char *name, *text;
-    const gen_arch *arch;
-    GEN_GOTO(gen_metadata_read(f->metadata, &json, &name));
-    if (!name)
-        GEN_GOTO(gen_fail(GEN_EMODEL, "it does not say which network it is (no libgen.arch): a "
-                                      "foreign file, for `gen model convert`"));
-    GEN_GOTO(find_arch(name, &arch));
-    if (!gen_json_get(json, "libgen.config"))
-        GEN_GOTO(gen_fail(GEN_EMODEL, "it has no libgen.config"));
-    GEN_GOTO(gen_json_string(json, "libgen.config", &text));
-    status = gen_json_parse(&config, text, strlen(text), UINT64_MAX);
-    if (status != GEN_OK)
-        GEN_GOTO(gen_fail_in(status == GEN_EDATA ? GEN_EMODEL : status, "libgen.config"));
-    if (gen_json_kind_of(config) != GEN_JSON_OBJECT)
-        GEN_GOTO(gen_fail(GEN_EMODEL, "libgen.config is not a JSON object"));
-    GEN_GOTO(new_model(out, arch));
-    GEN_GOTO(gen_config_read(arch, (*out)->config, config));
-    GEN_GOTO(gen_strdup(&(*out)->metadata, f->metadata));
 done:
-    gen_json_free(&config);
-    gen_json_free(&json);
+    gen_arena_free(&arena);
     return status;
 }
 
-gen_status gen_model_load(gen_model **out, const char *path)
+/* The model of a part, which loses its config to it; so does the file its descriptor. */
+static gen_status take_part(gen_model **out, gen_parts *p, int part, gen_tensor_file *f)
 {
     gen_status status;
     gen_model *m = NULL;
-    gen_tensor_file *f = NULL;
-    gen_network n = { 0 };
-    *out = NULL;
-    GEN_TRY(gen_tensor_file_open(&f, path));
-    if (f->format != GEN_FILE_SAFETENSORS)
-        GEN_GOTO(gen_fail(GEN_EMODEL, "'%s' is a %s file: convert it once with `gen model convert`",
-                          path, gen_file_format_name(f->format)));
-    status = read_description(&m, f);
-    if (status == GEN_OK)
-        status = gen_network_build(&n, m->arch, m->config, NULL, 0);
-    if (status != GEN_OK)
-        GEN_GOTO(gen_fail_in(status == GEN_ENOMEM ? status : GEN_EMODEL, "'%s'", path));
-    GEN_GOTO(compare(&n, f));
-    GEN_GOTO(read_values(m, &n, f));
+    GEN_TRY(new_model(&m, p->part[part].arch));
+    memcpy(m->config, p->part[part].config, m->arch->config_size);
+    GEN_GOTO(gen_strdup(&m->metadata, f->metadata));
+    GEN_GOTO(read_values(m->params, p, part, f));
+    for (int i = 1; part == 0 && i < p->n; i++)
+        m->companion[m->n_companions++] = p->part[i].arch;
     m->file = f->fd;
     f->fd = -1;
     *out = m;
     m = NULL;
 done:
-    gen_network_free(&n);
-    gen_tensor_file_close(&f);
     gen_model_free(&m);
     return status;
 }
 
-/* ---- saving --------------------------------------------------------------------------------- */
-
-static bool is_reserved(const char *key)
+gen_status gen_model_load(gen_model **out, const char *path)
 {
-    return strcmp(key, "libgen.arch") == 0 || strcmp(key, "libgen.config") == 0;
-}
-
-static void put_json(gen_json_writer *w, const char *key, const gen_json *v)
-{
-    const char *s = NULL;
-    double real = 0;
-    bool flag = false;
-    switch (gen_json_kind_of(v)) {
-    case GEN_JSON_NULL:
-        gen_json_put_null(w, key);
-        return;
-    case GEN_JSON_BOOL:
-        (void)gen_json_bool(v, NULL, &flag);
-        gen_json_put_bool(w, key, flag);
-        return;
-    case GEN_JSON_NUMBER:
-        (void)gen_json_real(v, NULL, &real);
-        gen_json_put_real(w, key, real);
-        return;
-    case GEN_JSON_STRING:
-        (void)gen_json_string(v, NULL, &s);
-        gen_json_put_string(w, key, s);
-        return;
-    case GEN_JSON_ARRAY:
-    case GEN_JSON_OBJECT:
-        break;
-    }
-    bool array = gen_json_kind_of(v) == GEN_JSON_ARRAY;
-    gen_json_open(w, key, array ? '[' : '{');
-    for (const gen_json *c = gen_json_first(v); c; c = gen_json_next(c))
-        put_json(w, array ? NULL : gen_json_key(c), c);
-    gen_json_close(w, array ? ']' : '}');
-}
-
-/* One more key; values other than strings are stored as their JSON text. */
-static gen_status put_value(gen_json_writer *w, const gen_json *v)
-{
-    const char *s;
-    char *text = NULL;
-    if (gen_json_kind_of(v) == GEN_JSON_STRING) {
-        GEN_TRY(gen_json_string(v, NULL, &s));
-    } else {
-        gen_json_writer inner = { 0 };
-        put_json(&inner, NULL, v);
-        GEN_TRY(gen_json_finish(&inner, &text));
-        s = text;
-    }
-    gen_json_put_string(w, gen_json_key(v), s);
-    gen_free(text);
-    return GEN_OK;
-}
-
-/* libgen.arch, libgen.config, `extra`, and what the model brought that extra does not replace. */
-static gen_status make_metadata(const gen_model *m, const char *extra, char **out)
-{
-    gen_status status = GEN_OK;
-    gen_json *old = NULL, *new = NULL;
-    gen_json_writer w = { 0 }, config = { 0 };
-    char *config_text = NULL;
+    gen_tensor_file *f = NULL;
+    gen_parts parts = { 0 };
     *out = NULL;
-    gen_json_put_options(&config, NULL, m->arch->config, m->config);
-    GEN_GOTO(gen_json_finish(&config, &config_text));
-    GEN_GOTO(gen_json_parse(&old, m->metadata, strlen(m->metadata), UINT64_MAX));
-    GEN_GOTO(gen_json_parse(&new, extra ? extra : "{}", extra ? strlen(extra) : 2, MAX_EXTRA));
-    if (gen_json_kind_of(new) != GEN_JSON_OBJECT)
-        GEN_GOTO(gen_fail(GEN_EINVAL, "metadata to add must be a JSON object"));
-    gen_json_open(&w, NULL, '{');
-    gen_json_put_string(&w, "libgen.arch", m->arch->name);
-    gen_json_put_string(&w, "libgen.config", config_text);
-    for (const gen_json *v = gen_json_first(old); v; v = gen_json_next(v))
-        if (!is_reserved(gen_json_key(v)) && !gen_json_get(new, gen_json_key(v)))
-            GEN_GOTO(put_value(&w, v));
-    for (const gen_json *v = gen_json_first(new); v; v = gen_json_next(v))
-        if (!is_reserved(gen_json_key(v)))
-            GEN_GOTO(put_value(&w, v));
-    gen_json_close(&w, '}');
-    GEN_GOTO(gen_json_finish(&w, out));
-done:
-    gen_free(w.text);
-    gen_free(config_text);
-    gen_json_free(&old);
-    gen_json_free(&new);
+    gen_status status = open_checked(&f, &parts, path);
+    if (status == GEN_OK)
+        status = take_part(out, &parts, 0, f);
+    gen_parts_free(&parts);
+    gen_tensor_file_close(&f);
     return status;
 }
 
-gen_status gen_model_save(const gen_model *m, const char *path, gen_dtype dtype, const char *extra,
-                          bool force)
+static gen_status no_companion(const gen_parts *p, const char *path, const char *arch)
 {
-    gen_status status;
-    gen_safetensor *tensor = NULL;
-    char *metadata = NULL;
-    int n = gen_params_count(m->params);
-    if (dtype != GEN_F32 && dtype != GEN_BF16)
-        return gen_fail(GEN_EINVAL, "models are saved in f32 or bf16, not %s",
-                        gen_dtype_name(dtype));
-    GEN_TRY(GEN_ALLOC(&tensor, n, "model"));
-    for (int i = 0; i < n; i++) {
-        tensor[i].value = gen_params_at(m->params, i, &tensor[i].name, NULL);
-        if (!tensor[i].value.data)
-            GEN_GOTO(gen_fail(GEN_EINVAL, "the values of '%s' were released", tensor[i].name));
-        /* vectors are small and sensitive (biases, statistics, power-iteration vectors) */
-        tensor[i].store = tensor[i].value.shape.rank < 2 ? GEN_F32 : dtype;
-    }
-    GEN_GOTO(make_metadata(m, extra, &metadata));
-    GEN_GOTO(gen_safetensors_write(path, force, tensor, n, metadata));
-done:
-    gen_free(metadata);
-    gen_free(tensor);
+    char names[256] = "";
+    for (int i = 1; i < p->n; i++)
+        strncat(strncat(names, i > 1 ? ", " : "", sizeof names - strlen(names) - 1),
+                p->part[i].arch->name, sizeof names - strlen(names) - 1);
+    return gen_fail(GEN_EMODEL, "'%s' holds no '%s' beside its %s; it holds %s", path, arch,
+                    p->part[0].arch->name, *names ? names : "no companion");
+}
+
+gen_status gen_model_load_companion(gen_model **out, const char *path, const char *arch)
+{
+    gen_tensor_file *f = NULL;
+    gen_parts parts = { 0 };
+    int i = 1;
+    *out = NULL;
+    gen_status status = open_checked(&f, &parts, path);
+    while (i < parts.n && strcmp(parts.part[i].arch->name, arch))
+        i++;
+    if (status == GEN_OK)
+        status = i < parts.n ? take_part(out, &parts, i, f) : no_companion(&parts, path, arch);
+    gen_parts_free(&parts);
+    gen_tensor_file_close(&f);
     return status;
 }

@@ -40,6 +40,35 @@ check "check reports bf16" grep -q 'bf16 differs from f32 by [0-9.]*e-0[1-9]' "$
 expect 0 "" "$gen" model bench "$tmp/a.safetensors" --runs 1 --shape frames=1x4x64x64x1
 check "bench prints steps" grep -q 'onednn/conv' "$tmp/stdout"
 
+# A file with the networks that its network was trained with.
+pair="$tmp/pair.safetensors"
+expect 0 "" "$gen" model new --arch dgmr --config width=0.1,steps=2 \
+    --companion dgmr-discriminators:width=0.1 --bf16 -o "$pair"
+expect 0 "" "$gen" model info "$pair"
+check "info names the companion" grep -q '^companion  dgmr-discriminators: ' "$tmp/stdout"
+expect 0 "" "$gen" model info "$pair" --json
+check "info --json too" grep -q '"companions":\[{"network":"dgmr-discriminators","config":{.*"width":0.1' \
+    "$tmp/stdout"
+expect 0 "" "$gen" model check "$pair"
+check "check runs both" test "$(grep -c 'all values are finite' "$tmp/stdout")" = 2
+expect 0 "" "$gen" model convert "$pair" --bf16 -o "$tmp/pair2.safetensors"
+check "convert keeps the companion, and every byte" cmp -s "$pair" "$tmp/pair2.safetensors"
+expect 0 "" "$gen" model convert "$pair" --bf16 --alone -o "$tmp/alone.safetensors"
+expect 0 "" "$gen" model new --arch dgmr --config width=0.1,steps=2 --bf16 -o "$tmp/one.safetensors"
+check "convert --alone drops it" cmp -s "$tmp/alone.safetensors" "$tmp/one.safetensors"
+"$gen" model diff "$pair" "$tmp/alone.safetensors" --fail-over 0 >"$tmp/stdout" 2>&1
+check "diff: exit 8 for a companion in one file only" test $? = 8
+check "diff names its tensors" grep -q '^first only @dgmr-discriminators/' "$tmp/stdout"
+expect 2 "did you mean 'dgmr-discriminators'" "$gen" model new --arch dgmr \
+    --companion dgmr-discriminator -o "$tmp/c"
+expect 2 "is given twice" "$gen" model new --arch dgmr --companion dgmr-discriminators \
+    --companion dgmr-discriminators -o "$tmp/c"
+cp "$pair" "$tmp/nan.safetensors"
+printf '\0\0\300\177' | dd of="$tmp/nan.safetensors" bs=1 conv=notrunc status=none \
+    seek=$(($(od -An -N8 -tu8 "$pair") + 8)) # the first values are the companion's
+expect 4 "not finite" "$gen" model check "$tmp/nan.safetensors"
+rm "$tmp/nan.safetensors"
+
 # A .npy of zeros [1,4,64,32,1].
 npy() { # FILE SHAPE COUNT
     local head="{'descr': '<f4', 'fortran_order': False, 'shape': ($2), }"

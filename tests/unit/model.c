@@ -245,6 +245,219 @@ static void differences_are_listed(void **state)
     }
 }
 
+/* ---- companions ----------------------------------------------------------------------------- */
+
+/* A second network, whose names are the first one's below another scope, as a GAN's are. */
+static void other_build(gen_net *net, const void *config, const gen_port *in, int n_in,
+                        gen_port *out, int *n_out)
+{
+    gen_scope s = gen_scope_push(net->g, "other");
+    toy_build(net, config, in, n_in, out, n_out);
+    gen_scope_pop(net->g, s);
+}
+
+static gen_arch other_arch; /* toy_arch with that */
+
+static gen_model *make_other(void)
+{
+    gen_model *m;
+    toy_config c = { .width = 3, .scale = 2 };
+    assert_int_equal(gen_model_create(&m, &other_arch, &c, 6), GEN_OK);
+    return m;
+}
+
+static void save_with(const gen_model *m, const gen_model *o, const char *path, gen_dtype dtype)
+{
+    gen_status status = gen_model_save_with(m, &o, 1, path, dtype, "{\"licence\": \"CC0\"}", true);
+    if (status != GEN_OK)
+        print_message("%s\n", gen_last_error());
+    assert_int_equal(status, GEN_OK);
+}
+
+static gen_model *load_companion(const char *path, const char *arch)
+{
+    gen_model *m = NULL;
+    gen_status status = gen_model_load_companion(&m, path, arch);
+    if (status != GEN_OK)
+        print_message("%s\n", gen_last_error());
+    assert_int_equal(status, GEN_OK);
+    return m;
+}
+
+/* All names, shapes, kinds and, where vectors are told, values of `a` are those of `b`. */
+static void same_params(const gen_params *a, const gen_params *b, double limit)
+{
+    assert_int_equal(gen_params_count(a), gen_params_count(b));
+    for (int i = 0; i < gen_params_count(a); i++) {
+        const char *name[2];
+        bool trained[2];
+        gen_tensor x = gen_params_at(a, i, &name[0], &trained[0]);
+        gen_tensor y = gen_params_at(b, i, &name[1], &trained[1]);
+        assert_string_equal(name[0], name[1]);
+        assert_true(trained[0] == trained[1] && gen_shape_equal(x.shape, y.shape));
+        for (int64_t k = 0; k < gen_shape_count(x.shape); k++) {
+            double v = ((float *)x.data)[k], w = ((float *)y.data)[k];
+            assert_true(fabs(v - w) <= (x.shape.rank < 2 ? 0 : limit) * fabs(v));
+        }
+    }
+}
+
+static void companions_are_loaded_again(void **state)
+{
+    (void)state;
+    const char *path = toy_path("both.safetensors");
+    gen_model *m = make(), *o = make_other();
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        save_with(m, o, path, bf16 ? GEN_BF16 : GEN_F32);
+        gen_model *a = load(path), *b = load_companion(path, "other");
+        same_params(m->params, a->params, bf16 ? 1.0 / 256 : 0);
+        same_params(o->params, b->params, bf16 ? 1.0 / 256 : 0);
+        assert_memory_equal(b->config, o->config, sizeof(toy_config));
+        assert_int_equal(a->n_companions, 1);
+        assert_ptr_equal(a->companion[0], &other_arch);
+        assert_int_equal(b->n_companions, 0);
+        assert_non_null(strstr(a->metadata, "\"licence\":\"CC0\""));
+        assert_non_null(strstr(b->metadata, "\"licence\":\"CC0\""));
+        save(a, path, GEN_F32, NULL); /* without it */
+        gen_model *c = load(path);
+        assert_int_equal(c->n_companions, 0);
+        assert_null(strstr(c->metadata, "companions"));
+        gen_model_free(&a);
+        gen_model_free(&b);
+        gen_model_free(&c);
+    }
+    gen_model_free(&m);
+    gen_model_free(&o);
+}
+
+/* A trainer's way: one gen_params with everything, and more, gives the same bytes. */
+static void one_params_for_all(void **state)
+{
+    (void)state;
+    gen_model *m = make(), *o = make_other();
+    gen_params *all;
+    size_t n, k;
+    assert_int_equal(gen_params_create(&all), GEN_OK);
+    assert_int_equal(gen_params_copy(all, m->params), GEN_OK);
+    assert_int_equal(gen_params_copy(all, o->params), GEN_OK);
+    assert_int_equal(gen_params_copy(all, o->params), GEN_EINVAL);
+    assert_int_equal(gen_params_add(all, "stranger", GEN_SHAPE(2), true, NULL), GEN_OK);
+    assert_int_equal(gen_params_count(all),
+                     gen_params_count(m->params) + gen_params_count(o->params) + 1);
+    save_with(m, o, toy_path("a"), GEN_BF16);
+    gen_model first = { .arch = &toy_arch, .config = m->config, .params = all, .file = -1 };
+    gen_model last = { .arch = &other_arch, .config = o->config, .params = all, .file = -1 };
+    save_with(&first, &last, toy_path("b"), GEN_BF16);
+    char *x = toy_read(toy_path("a"), &n), *y = toy_read(toy_path("b"), &k);
+    assert_int_equal(n, k);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+    gen_params_free(&all);
+    gen_model_free(&m);
+    gen_model_free(&o);
+}
+
+static void saving_is_refused(void **state)
+{
+    (void)state;
+    const char *path = toy_path("no.safetensors");
+    gen_model *m = make(), *o = make_other(), *wide;
+    const gen_model *twice[2] = { o, o }, *many[GEN_MAX_COMPANIONS + 1] = { o };
+    toy_config c = { .width = 8 };
+    assert_int_equal(gen_model_create(&wide, &toy_arch, &c, 5), GEN_OK);
+    assert_int_equal(gen_model_save_with(m, twice, 2, path, GEN_F32, NULL, true), GEN_EINVAL);
+    assert_non_null(strstr(gen_last_error(), "'other' is given twice"));
+    assert_int_equal(gen_model_save_with(m, many, GEN_LEN(many), path, GEN_F32, NULL, true),
+                     GEN_EINVAL);
+    gen_model wrong = { .arch = &other_arch, .config = o->config, .params = m->params };
+    assert_int_equal(gen_model_save(&wrong, path, GEN_F32, NULL, true), GEN_EINVAL);
+    assert_non_null(strstr(gen_last_error(), "hold no 'other/body/w'"));
+    wrong = (gen_model){ .arch = &toy_arch, .config = m->config, .params = wide->params };
+    assert_int_equal(gen_model_save(&wrong, path, GEN_F32, NULL, true), GEN_EINVAL);
+    assert_non_null(strstr(gen_last_error(), "is [8,4,3,3], expected [7,4,3,3]"));
+    assert_int_not_equal(access(path, F_OK), 0);
+    gen_model_free(&wide);
+    gen_model_free(&m);
+    gen_model_free(&o);
+}
+
+/* Tensors of both networks, `changed` of the companion's given another name, or shape. */
+static void write_both(const char *path, const char *changed, const char *to, gen_shape shape,
+                       const char *companions)
+{
+    gen_model *m = make(), *o = make_other();
+    gen_safetensor t[64];
+    gen_arena names = { 0 };
+    char metadata[512];
+    int n = 0;
+    memset(t, 0, sizeof t);
+    for (int i = 0; i < gen_params_count(m->params); i++, n++)
+        t[n].value = gen_params_at(m->params, i, &t[n].name, NULL);
+    for (int i = 0; i < gen_params_count(o->params); i++, n++) {
+        t[n].value = gen_params_at(o->params, i, &t[n].name, NULL);
+        bool here = changed && strcmp(t[n].name, changed) == 0;
+        t[n].name = gen_arena_printf(&names, "@other/%s", t[n].name);
+        t[n].name = here && to ? to : t[n].name;
+        t[n].value.shape = here && !to ? shape : t[n].value.shape;
+    }
+    snprintf(metadata, sizeof metadata,
+             "{\"libgen.arch\":\"toy\",\"libgen.companions\":\"%s\"," CONFIG, companions);
+    assert_int_equal(gen_safetensors_write(path, true, t, n, metadata), GEN_OK);
+    gen_arena_free(&names);
+    gen_model_free(&m);
+    gen_model_free(&o);
+}
+
+#define WITH_OTHER "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":{\\\"width\\\":3}}]"
+
+static void companions_are_checked(void **state)
+{
+    (void)state;
+    const char *path = toy_path("both.safetensors");
+    const gen_shape none = { 0 }, turned = GEN_SHAPE(4, 3, 3, 3);
+    write_both(path, NULL, NULL, none, WITH_OTHER);
+    gen_model *m = load(path), *o = load_companion(path, "other");
+    gen_model_free(&m);
+    gen_model_free(&o);
+    write_both(path, "other/gain", "@other/gain", none, WITH_OTHER);
+    refused(path, "missing '@other/other/gain' [1]");
+    refused(path, "extra '@other/gain' [1]");
+    write_both(path, "other/body/w", NULL, turned, WITH_OTHER);
+    refused(path, "'@other/other/body/w' is [4,3,3,3], expected [3,4,3,3]");
+    static const struct {
+        const char *companions, *words;
+    } cases[] = {
+        { "[]", "extra '@other/other/body/b'" },
+        { "[{\\\"arch\\\":\\\"toy\\\",\\\"config\\\":{}}]", "missing '@toy/body/b'" },
+        { "[{\\\"arch\\\":\\\"others\\\",\\\"config\\\":{}}]", "'others' is not known here" },
+        { "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":{\\\"widht\\\":3}}]", "widht" },
+        { "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":{\\\"width\\\":65}}]", "width" },
+        { "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":{}},{\\\"arch\\\":\\\"other\\\","
+          "\\\"config\\\":{}}]",
+          "'other' is there twice" },
+        { "[{\\\"arch\\\":\\\"other\\\"}]", "expected {\"arch\": name, \"config\": object}" },
+        { "[{\\\"arch\\\":7,\\\"config\\\":{}}]", "arch" },
+        { "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":[]}]", "config\": object" },
+        { "[{\\\"arch\\\":\\\"other\\\",\\\"config\\\":{},\\\"x\\\":1}]", "expected {\"arch\"" },
+        { "[\\\"other\\\"]", "expected {\"arch\"" },
+        { "[7,7,7,7,7]", "5 networks, at most 4" },
+        { "{}", "libgen.companions is not a JSON array" },
+        { "[", "libgen.companions" },
+    };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        write_both(path, NULL, NULL, none, cases[i].companions);
+        refused(path, cases[i].words);
+    }
+    m = make();
+    save(m, path, GEN_F32, NULL);
+    assert_int_equal(gen_model_load_companion(&o, path, "other"), GEN_EMODEL);
+    assert_null(o);
+    assert_non_null(
+        strstr(gen_last_error(), "holds no 'other' beside its toy; it holds no companion"));
+    gen_model_free(&m);
+}
+
 /* ---- headers -------------------------------------------------------------------------------- */
 
 static void write_header(const char *path, uint64_t length, const char *header, size_t data)
@@ -336,20 +549,32 @@ static void headers_that_are_large(void **state)
     free(text);
 }
 
+static gen_status one_of(int what, const gen_model *m, const gen_model *o, gen_model **k,
+                         const char *path, const char *other)
+{
+    switch (what) {
+    case 0:
+        return gen_model_load(k, path);
+    case 1:
+        return gen_model_load_companion(k, path, "other");
+    default:
+        return gen_model_save_with(m, &o, 1, other, GEN_BF16, "{\"a\":[1]}", true);
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     const char *path = toy_path("a.safetensors"), *other = toy_path("c.safetensors");
-    gen_model *m = make();
-    save(m, path, GEN_F32, NULL);
-    for (int saving = 0; saving < 2; saving++) {
+    gen_model *m = make(), *o = make_other();
+    save_with(m, o, path, GEN_F32);
+    for (int what = 0; what < 3; what++) {
         gen_status status = GEN_ENOMEM;
         for (uint64_t n = 1; status != GEN_OK; n++) {
             gen_model *k = NULL;
             uint64_t before = gen_alloc_bytes();
             gen_alloc_fail_at(n);
-            status = saving ? gen_model_save(m, other, GEN_BF16, "{\"a\":[1]}", true)
-                            : gen_model_load(&k, path);
+            status = one_of(what, m, o, &k, path, other);
             gen_alloc_fail_at(0);
             gen_model_free(&k);
             /* the graph's builders report a lack of memory as EINVAL */
@@ -357,11 +582,12 @@ static void every_allocation_may_fail(void **state)
                         strstr(gen_last_error(), "out of memory"));
             assert_true(gen_alloc_bytes() == before);
             assert_true(n < 5000);
-            if (saving && status != GEN_OK)
+            if (what == 2 && status != GEN_OK)
                 assert_int_not_equal(access(other, F_OK), 0);
         }
     }
     gen_model_free(&m);
+    gen_model_free(&o);
 }
 
 /* ---- pickles -------------------------------------------------------------------------------- */
@@ -506,14 +732,28 @@ static void pickle_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saved_is_loaded_again),     cmocka_unit_test(same_model_same_bytes),
-        cmocka_unit_test(bf16_rounds_weights_only),  cmocka_unit_test(digest_is_that_of_the_file),
-        cmocka_unit_test(files_are_not_overwritten), cmocka_unit_test(differences_are_listed),
-        cmocka_unit_test(headers_that_lie),          cmocka_unit_test(headers_that_are_large),
-        cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(pickles_that_attack),
-        cmocka_unit_test(pickles_that_grow),         cmocka_unit_test(pickle_values),
+        cmocka_unit_test(saved_is_loaded_again),
+        cmocka_unit_test(same_model_same_bytes),
+        cmocka_unit_test(bf16_rounds_weights_only),
+        cmocka_unit_test(digest_is_that_of_the_file),
+        cmocka_unit_test(files_are_not_overwritten),
+        cmocka_unit_test(differences_are_listed),
+        cmocka_unit_test(headers_that_lie),
+        cmocka_unit_test(headers_that_are_large),
+        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(pickles_that_attack),
+        cmocka_unit_test(pickles_that_grow),
+        cmocka_unit_test(pickle_values),
+        cmocka_unit_test(companions_are_loaded_again),
+        cmocka_unit_test(one_params_for_all),
+        cmocka_unit_test(saving_is_refused),
+        cmocka_unit_test(companions_are_checked),
     };
+    other_arch = toy_arch;
+    other_arch.name = "other";
+    other_arch.build = other_build;
     (void)gen_arch_register(&toy_arch);
+    (void)gen_arch_register(&other_arch);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     toy_remove_all();
     return failed;
