@@ -347,6 +347,7 @@ TESTS := \
     tests/unit/import.c \
     tests/unit/isolate.c \
     tests/unit/media.c \
+    tests/unit/micro_batches.c \
     tests/unit/model.c \
     tests/unit/netcdf.c \
     tests/unit/netcdf_writer.c \

@@ -14,20 +14,37 @@
 extern "C" {
 #endif
 
-/* A network being built: its graph, whether it is for training, and the new values of states that
- * training forward produces (the owner commits them once per logical step). One gen_net per graph.
+/* What a state becomes when a step is committed. The graph gives statistics of its batch only; the
+ * owner joins those of the micro-batches of a step, and the state then moves as if they had been
+ * one batch (gen_pending of <libgen/train.h>). For one group after the other,
+ *     state <- (1 - momentum) state + momentum * s
+ * where s is the mean of all micro-batches; or, with `variance`, the unbiased variance of all their
+ * values, that between their means included. Updates of one state follow each other. */
+typedef struct gen_update {
+    gen_node *state;    /* [*] */
+    gen_node *mean;     /* [groups,*] or, of one group, [*] */
+    gen_node *variance; /* as mean: the mean square around `mean`; NULL: none */
+    double momentum;    /* 0 = 1: s itself, for what depends on weights only */
+    int64_t count;      /* with variance: values behind one element of it */
+} gen_update;
+
+/* A network being built: its graph, whether it is for training, and the updates of states that
+ * training forward brings (the owner commits them once per logical step). One gen_net per graph.
  * Zero it, set g and training, and free it with gen_net_free. */
 typedef struct gen_net {
     gen_graph *g;
     bool training;
     int n_updates;
-    gen_node **state, **next; /* [n_updates]: state[i] becomes next[i] */
+    gen_update *update; /* [n_updates] */
     uint64_t capacity;
     struct gen_sn_cache *cache; /* one power iteration per weight, however often it is used */
 } gen_net;
 GEN_API void gen_net_free(gen_net *net);
-/* Records that state node s takes the value of node `next` when the step is committed. */
-GEN_API void gen_net_update(gen_net *net, gen_node *s, gen_node *next);
+/* Records an update; its nodes belong to the graph. */
+GEN_API void gen_net_update(gen_net *net, gen_update update);
+/* The nodes that the updates are made of, to be outputs of a plan: of each update its mean, then
+ * its variance where it has one. Returns their number; out may be NULL. */
+GEN_API int gen_net_statistics(const gen_net *net, gen_node *out[]);
 
 /* How spectral norm divides: t / max(|t|, eps) as PyTorch, or t * rsqrt(sum t^2 + eps) as Sonnet.
  */
@@ -63,8 +80,8 @@ typedef struct gen_norm_attr {
     int64_t off;        /* 1: no norm, the layer gives what it is given */
 } gen_norm_attr;
 
-/* Batch norm: batch statistics in training (updates recorded: one per group, in order of groups),
- * running ones in eval. */
+/* Batch norm: batch statistics in training (updates of mean and variance recorded, each of all
+ * groups in order), running ones in eval. */
 GEN_API gen_node *gen_norm_layer(gen_net *net, const char *name, gen_node *x,
                                  const gen_norm_attr *attr);
 

@@ -5,12 +5,13 @@
  * phases of a GAN, checkpoints.
  *
  * gen_phase does one turn of a GAN's discriminators or generator; the other parts are what it is
- * made of, for trainers that need more. Plans compute losses, gradients and new values of states
- * (<libgen/plan.h>); parameters and states change by a commit only, once per logical step:
+ * made of, for trainers that need more. Plans compute losses, gradients and statistics that new
+ * states are made of (<libgen/plan.h>); parameters and states change by a commit only, once per
+ * logical step:
  *
  *     for each micro-batch:
  *         gen_plan_run(plan, NULL);
- *         gen_optimiser_add(adam, gradients);  gen_pending_add(states, new_values);
+ *         gen_optimiser_add(adam, gradients);  gen_pending_add(states, statistics);
  *     look at the losses, gen_optimiser_look(adam, &look), gen_pending_look(states, &look);
  *     gen_guard_judge(&guard, what they said, &verdict);
  *     GEN_COMMIT:  gen_optimiser_step(adam, gen_schedule_rate(&schedule, step));
@@ -126,18 +127,27 @@ GEN_API gen_status gen_look_at(const gen_look *l, const char *name, gen_tensor t
  * that is not finite. Gradients whose squares overflow are refused as well. */
 GEN_API gen_status gen_optimiser_look(const gen_optimiser *o, const gen_look *l);
 
-/* New values of states (power-iteration vectors, batch statistics), kept beside until the step is
- * committed. Over the micro-batches of a step they are averaged: a vector that depends on weights
- * only stays what it is, a running mean becomes that of the big batch, and a running variance the
- * mean over micro-batches (without the variance between their means). */
+/* New values of states (power-iteration vectors, running statistics), kept beside until the step is
+ * committed. Statistics of its micro-batches, all of one size, are joined as gen_update says
+ * (<libgen/nn.h>): vectors that depend on weights only move once, running means and variances by
+ * those of all values of the step, the variance between micro-batches included.
+ *
+ * A step of several micro-batches is that of one batch of all their samples, but for rounding:
+ *   - gradients, new parameters and new states, where the loss is a mean over samples and no layer
+ *     looks at a whole batch (spectral norm does not);
+ *   - with batch norm in training, the new states of those norms only whose input hangs on no other
+ *     batch norm. Every micro-batch is normalised by its own statistics, and gradients pass through
+ *     these: outputs, gradients, and the statistics of norms further on differ from the big batch's
+ *     by as much as the statistics differ from one micro-batch to the next. */
 typedef struct gen_pending gen_pending;
 
-/* EINVAL: a name that params does not have. params must outlive it. */
-GEN_API gen_status gen_pending_create(gen_pending **out, gen_params *params,
-                                      const char *const names[], int n);
+/* For the updates of `net`, which may be freed after. EINVAL: a state that params does not have.
+ * params must outlive it. */
+GEN_API gen_status gen_pending_create(gen_pending **out, gen_params *params, const gen_net *net);
 GEN_API void gen_pending_free(gen_pending **p);
-/* next[i]: f32, of the shape of state i; from one micro-batch. */
-GEN_API void gen_pending_add(gen_pending *p, const float *const next[]);
+/* Values (f32) of the nodes of gen_net_statistics, in that order, from one micro-batch. */
+GEN_API void gen_pending_add(gen_pending *p, const float *const statistic[]);
+/* ENUMERIC: a new value that is not finite. */
 GEN_API gen_status gen_pending_look(const gen_pending *p, const gen_look *l);
 GEN_API void gen_pending_commit(gen_pending *p); /* into params; nothing where nothing was added */
 GEN_API void gen_pending_discard(gen_pending *p);
@@ -187,7 +197,7 @@ typedef struct gen_phase_options {
     const char *const *prefixes; /* of the names of the parameters that are trained; NULL-ended */
     gen_adam_options adam;
     gen_schedule schedule;
-    int64_t micro_batches; /* a step; 0 = 1. The loss is their mean. */
+    int64_t micro_batches; /* a step; 0 = 1. The loss is their mean; see gen_pending */
     int64_t repeats;       /* steps a turn, each with batches of its own; 0 = 1: the D:G ratio */
     gen_node *const *watched; /* [n_watched] further values of one element, parts of the loss or
                                  scores, that `build` puts there: see gen_phase_watched */

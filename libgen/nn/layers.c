@@ -82,34 +82,6 @@ gen_node *gen_linear_layer(gen_net *net, const char *name, gen_node *x, int64_t 
 
 /* ---- batch norm ---------------------------------------------------------------------------- */
 
-/* running [C] after the statistics batch [groups,C] have been averaged in one after the other:
- * r <- (1-m) r + m b_i for i = 0.. is (1-m)^G r + sum_i m (1-m)^(G-1-i) b_i, one small product.
- * `factor` scales every b_i (n/(n-1) for an unbiased variance). */
-static void update_running(gen_net *net, gen_node *running, gen_node *batch, double momentum,
-                           double factor)
-{
-    gen_graph *g = net->g;
-    if (gen_graph_failed(g))
-        return;
-    int64_t groups = gen_node_shape(batch).dim[0], channels = gen_node_shape(batch).dim[1];
-    float *share;
-    if (GEN_ALLOC(&share, groups, "shares of running statistics")) {
-        gen_graph_fail_as(g, GEN_ENOMEM);
-        return;
-    }
-    double keep = 1;
-    for (int64_t i = groups - 1; i >= 0; i--) {
-        share[i] = (float)(momentum * keep * factor);
-        keep *= 1 - momentum;
-    }
-    gen_node *shares = gen_const(g, GEN_SHAPE(1, groups), share);
-    gen_free(share);
-    gen_node *added = gen_matmul(g, shares, gen_stop_gradient(g, batch), NULL); /* [1,C] */
-    gen_net_update(
-        net, running,
-        gen_add(g, gen_affine(g, running, keep, 0), gen_reshape(g, added, GEN_SHAPE(channels))));
-}
-
 static gen_node *norm_training(gen_net *net, gen_node *x, const gen_norm_attr *attr, gen_node *mean,
                                gen_node *var)
 {
@@ -123,14 +95,17 @@ static gen_node *norm_training(gen_net *net, gen_node *x, const gen_norm_attr *a
     if (attr->no_scale) {
         gen_node *rows = gen_reshape(g, x, GEN_SHAPE(groups, count, channels));
         gen_node *m = gen_mean(g, rows, 1u << 1); /* [groups,1,C] */
-        update_running(net, mean, gen_reshape(g, m, GEN_SHAPE(groups, channels)), momentum, 1);
+        gen_net_update(net, (gen_update){ .state = mean, .mean = m, .momentum = momentum });
         return gen_reshape(g, gen_sub(g, rows, m), shape);
     }
     gen_node *y =
         gen_batch_norm(g, x, &(gen_batch_norm_attr){ .groups = groups, .eps = attr->eps });
-    double unbiased = count > 1 ? (double)count / (double)(count - 1) : 1;
-    update_running(net, mean, gen_node_output(g, y, 1), momentum, 1);
-    update_running(net, var, gen_node_output(g, y, 2), momentum, unbiased);
+    gen_update u = { .state = mean, .mean = gen_node_output(g, y, 1), .momentum = momentum };
+    gen_net_update(net, u);
+    u.state = var;
+    u.variance = gen_node_output(g, y, 2);
+    u.count = count;
+    gen_net_update(net, u);
     return y;
 }
 

@@ -15,39 +15,48 @@ void gen_net_free(gen_net *net)
     if (net->cache)
         gen_free(net->cache->entry);
     gen_free(net->cache);
-    gen_free(net->state);
-    gen_free(net->next);
+    gen_free(net->update);
     *net = (gen_net){ .g = net->g, .training = net->training };
 }
 
-/* Both arrays grow together; capacity is what both hold. */
-static gen_status reserve(gen_net *net)
+/* A statistic holds the state once per group; the two statistics are of one shape. */
+static bool fits(const gen_update *u)
 {
-    uint64_t need = (uint64_t)net->n_updates + 1;
-    uint64_t states = net->capacity, nexts = net->capacity;
-    GEN_TRY(GEN_GROW(&net->state, &states, need));
-    GEN_TRY(GEN_GROW(&net->next, &nexts, need));
-    net->capacity = states < nexts ? states : nexts;
-    return GEN_OK;
+    int64_t one = gen_shape_count(gen_node_shape(u->state));
+    gen_shape mean = gen_node_shape(u->mean);
+    return one > 0 && gen_shape_count(mean) % one == 0 &&
+           (!u->variance || gen_shape_equal(mean, gen_node_shape(u->variance)));
 }
 
-void gen_net_update(gen_net *net, gen_node *s, gen_node *next)
+void gen_net_update(gen_net *net, gen_update update)
 {
     if (gen_graph_failed(net->g))
         return;
-    if (!gen_shape_equal(gen_node_shape(s), gen_node_shape(next))) {
+    if (!fits(&update)) {
         char a[GEN_SHAPE_TEXT], b[GEN_SHAPE_TEXT];
-        gen_graph_fail(net->g, "update", "state '%s' is %s, its next value %s", gen_node_name(s),
-                       gen_shape_text(gen_node_shape(s), a),
-                       gen_shape_text(gen_node_shape(next), b));
+        gen_graph_fail(net->g, "update", "state '%s' is %s, its statistic %s",
+                       gen_node_name(update.state),
+                       gen_shape_text(gen_node_shape(update.state), a),
+                       gen_shape_text(gen_node_shape(update.mean), b));
         return;
     }
-    if (reserve(net)) {
+    if (GEN_GROW(&net->update, &net->capacity, (uint64_t)net->n_updates + 1)) {
         gen_graph_fail_as(net->g, GEN_ENOMEM);
         return;
     }
-    net->state[net->n_updates] = s;
-    net->next[net->n_updates++] = next;
+    net->update[net->n_updates++] = update;
+}
+
+int gen_net_statistics(const gen_net *net, gen_node *out[])
+{
+    int n = 0;
+    for (int i = 0; i < net->n_updates; i++) {
+        gen_node *const of[2] = { net->update[i].mean, net->update[i].variance };
+        for (int k = 0; k < 2 && of[k]; k++, n++)
+            if (out)
+                out[n] = of[k];
+    }
+    return n;
 }
 
 gen_node *gen_sn_find(const gen_net *net, const gen_node *w)

@@ -56,8 +56,8 @@ gen_node *gen_spectral_norm(gen_net *net, gen_node *w, gen_sn_kind kind, double 
     gen_node *v = gen_reshape(g, v_state, GEN_SHAPE(rest, 1));
     if (net->training) {
         iterate(g, gen_stop_gradient(g, matrix), kind, eps, &u, &v);
-        gen_net_update(net, u_state, gen_reshape(g, u, GEN_SHAPE(rows)));
-        gen_net_update(net, v_state, gen_reshape(g, v, GEN_SHAPE(rest)));
+        gen_net_update(net, (gen_update){ .state = u_state, .mean = u });
+        gen_net_update(net, (gen_update){ .state = v_state, .mean = v });
     }
     gen_node *sigma = gen_matmul(g, u, gen_matmul(g, matrix, v, NULL),
                                  &(gen_matmul_attr){ .transpose_a = 1 }); /* [1,1] */

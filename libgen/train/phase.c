@@ -16,12 +16,12 @@ struct gen_phase {
     gen_plan *plan;
     gen_optimiser *adam;
     gen_pending *states;
-    const float **gradient; /* [trained], outputs of the plan from 1 on */
-    const float **next;     /* [n_states], those behind */
-    const float **watched;  /* [o.n_watched], the last ones */
-    double *seen;           /* [o.n_watched], summed over the steps of this turn */
-    double *seeing;         /* the same over the micro-batches of this step */
-    int n_trained, n_states;
+    const float **gradient;  /* [trained], outputs of the plan from 1 on */
+    const float **statistic; /* [n_statistics], those behind: of which new states are made */
+    const float **watched;   /* [o.n_watched], the last ones */
+    double *seen;            /* [o.n_watched], summed over the steps of this turn */
+    double *seeing;          /* the same over the micro-batches of this step */
+    int n_trained, n_statistics;
     gen_phase_info info;
     int64_t steps; /* committed in this turn */
 };
@@ -32,8 +32,9 @@ typedef struct gen_phase_graph {
     gen_net net;
     gen_node *loss;
     gen_node **wrt, **out;
-    const char **name; /* of trained parameters, then of states */
+    const char **name; /* of trained parameters */
     int n;             /* trained */
+    int statistics;
 } gen_phase_graph;
 
 static bool wanted(const gen_phase_options *o, const char *name)
@@ -44,7 +45,7 @@ static bool wanted(const gen_phase_options *o, const char *name)
     return false;
 }
 
-/* Outputs: the loss, gradients, new states, watched values. */
+/* Outputs: the loss, gradients, statistics, watched values. */
 static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
                         const gen_phase_options *o)
 {
@@ -57,10 +58,10 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
                         (long long)gen_shape_count(gen_node_shape(b->loss)));
     if (!o->plan.estimate_only)
         GEN_TRY(gen_params_init(params, b->g, seed));
-    int all = gen_graph_params(b->g), states = b->net.n_updates;
+    int all = gen_graph_params(b->g), statistics = gen_net_statistics(&b->net, NULL);
     GEN_TRY(GEN_ALLOC(&b->wrt, all, "phase"));
-    GEN_TRY(GEN_ALLOC(&b->out, 1 + all + states + o->n_watched, "phase"));
-    GEN_TRY(GEN_ALLOC(&b->name, all + states, "phase"));
+    GEN_TRY(GEN_ALLOC(&b->out, 1 + all + statistics + o->n_watched, "phase"));
+    GEN_TRY(GEN_ALLOC(&b->name, all, "phase"));
     for (int i = 0; i < all; i++) {
         gen_node *param = gen_graph_param(b->g, i);
         const gen_param_attr *attr = param->attr;
@@ -73,12 +74,9 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
         return gen_fail(GEN_EINVAL, "phase %s: there is nothing to train", o->name);
     gen_grad(b->g, b->loss, NULL, b->wrt, b->n, b->out + 1);
     b->out[0] = b->loss;
-    for (int i = 0; i < states; i++) {
-        b->name[b->n + i] = gen_node_name(b->net.state[i]);
-        b->out[1 + b->n + i] = b->net.next[i];
-    }
+    b->statistics = gen_net_statistics(&b->net, b->out + 1 + b->n);
     for (int i = 0; i < o->n_watched; i++) {
-        b->out[1 + b->n + states + i] = o->watched[i];
+        b->out[1 + b->n + b->statistics + i] = o->watched[i];
         if (gen_shape_count(gen_node_shape(o->watched[i])) != 1)
             return gen_fail(GEN_EINVAL, "phase %s: watched value %d is not one element", o->name,
                             i);
@@ -100,9 +98,9 @@ static void describe(gen_phase *p, const gen_phase_graph *b)
     for (int i = 0; i < b->n; i++)
         p->info.trained += gen_shape_count(gen_node_shape(b->wrt[i]));
     p->info.held_bytes = gen_adam_bytes(&p->o.adam, p->info.trained);
-    for (int i = 0; i < p->n_states; i++)
+    for (int i = 0; i < b->statistics; i++)
         p->info.held_bytes +=
-            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->net.state[i]));
+            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->out[1 + b->n + i]));
 }
 
 /* What steps need and an estimate does without. */
@@ -110,18 +108,18 @@ static gen_status make_steps(gen_phase *p, const gen_phase_graph *b, gen_params 
                              gen_backend *backend)
 {
     GEN_TRY(gen_optimiser_create(&p->adam, params, b->name, b->n, &p->o.adam, backend));
-    GEN_TRY(gen_pending_create(&p->states, params, b->name + b->n, p->n_states));
+    GEN_TRY(gen_pending_create(&p->states, params, &b->net));
     GEN_TRY(GEN_ALLOC(&p->gradient, p->n_trained, "phase"));
-    GEN_TRY(GEN_ALLOC(&p->next, p->n_states, "phase"));
+    GEN_TRY(GEN_ALLOC(&p->statistic, p->n_statistics, "phase"));
     GEN_TRY(GEN_ALLOC(&p->watched, p->o.n_watched, "phase"));
     GEN_TRY(GEN_ALLOC(&p->seen, p->o.n_watched, "phase"));
     GEN_TRY(GEN_ALLOC(&p->seeing, p->o.n_watched, "phase"));
     for (int i = 0; i < p->n_trained; i++)
         p->gradient[i] = gen_plan_output(p->plan, 1 + i).data;
-    for (int i = 0; i < p->n_states; i++)
-        p->next[i] = gen_plan_output(p->plan, 1 + p->n_trained + i).data;
+    for (int i = 0; i < p->n_statistics; i++)
+        p->statistic[i] = gen_plan_output(p->plan, 1 + p->n_trained + i).data;
     for (int i = 0; i < p->o.n_watched; i++)
-        p->watched[i] = gen_plan_output(p->plan, 1 + p->n_trained + p->n_states + i).data;
+        p->watched[i] = gen_plan_output(p->plan, 1 + p->n_trained + p->n_statistics + i).data;
     return GEN_OK;
 }
 
@@ -138,8 +136,8 @@ gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
     p->o.plan.params_vary = 1;
     GEN_GOTO(build(&b, params, seed, options));
     p->n_trained = b.n;
-    p->n_states = b.net.n_updates;
-    GEN_GOTO(gen_plan_create(&p->plan, b.g, b.out, 1 + b.n + p->n_states + p->o.n_watched, params,
+    p->n_statistics = b.statistics;
+    GEN_GOTO(gen_plan_create(&p->plan, b.g, b.out, 1 + b.n + b.statistics + p->o.n_watched, params,
                              backend, &p->o.plan));
     describe(p, &b);
     if (!options->plan.estimate_only)
@@ -165,7 +163,7 @@ void gen_phase_free(gen_phase **phase)
     gen_optimiser_free(&p->adam);
     gen_pending_free(&p->states);
     gen_free(p->gradient);
-    gen_free(p->next);
+    gen_free(p->statistic);
     gen_free(p->watched);
     gen_free(p->seen);
     gen_free(p->seeing);
@@ -206,7 +204,7 @@ static gen_status micro_batch(gen_phase *p, int64_t step, double *loss, gen_look
     for (int i = 0; i < p->o.n_watched; i++)
         p->seeing[i] += (double)*p->watched[i];
     gen_optimiser_add(p->adam, p->gradient);
-    gen_pending_add(p->states, p->next);
+    gen_pending_add(p->states, p->statistic);
     GEN_TRY(gen_optimiser_look(p->adam, look));
     return gen_pending_look(p->states, look);
 }

@@ -182,7 +182,7 @@ static void gradients_of_d(enum how how, const char *form, bool training)
 {
     char name[64];
     struct step s = make(form, training, 1);
-    gen_node *wrt[MOST], *state[MOST], *out[2 * MOST];
+    gen_node *wrt[MOST], *state[MOST], *out[4 * MOST];
     int n = named(s.net.g, true, wrt), n_state = named(s.net.g, false, state);
     gen_grad(s.net.g, s.d_loss, NULL, wrt, n, out);
     rule_graph_is_whole(s.net.g);
@@ -191,12 +191,10 @@ static void gradients_of_d(enum how how, const char *form, bool training)
             fail_msg("no gradient for '%s'", gen_node_name(wrt[i]));
     assert_int_equal(s.net.n_updates, training ? n_state : 0);
     n_state = s.net.n_updates;
-    for (int i = 0; i < n_state; i++)
-        for (int k = 0; k < n_state; k++)
-            if (s.net.state[k] == state[i])
-                out[n + i] = s.net.next[k];
-
-    float *found = evaluate(how, form, s.net.g, out, n + n_state);
+    memcpy(out + n, state, (size_t)n_state * sizeof *out);
+    int all = rule_with_statistics(&s.net, out, n + n_state);
+    float *found = evaluate(how, form, s.net.g, out, all);
+    rule_move_states(&s.net, out, n + n_state, found);
     snprintf(name, sizeof name, "dgmr_disc_%s_%s_d_grads", form, training ? "train" : "eval");
     rule_check_samples(name, wrt, out, n, found, 1e-3);
     snprintf(name, sizeof name, "dgmr_disc_%s_train_states", form);

@@ -22,6 +22,7 @@
 #include <libgen/params.h>
 #include <libgen/plan.h>
 #include <libgen/random.h>
+#include <libgen/train.h>
 
 #include "libgen/base/alloc.h"
 #include "tests/eval.h"
@@ -219,6 +220,45 @@ static inline float *rule_planned(gen_graph *g, gen_node *const out[], int n,
     gen_backend_close(&backend);
     gen_params_free(&p);
     return all;
+}
+
+/* ---- states after a training step ------------------------------------------------------------
+ */
+
+/* Adds the statistics of net behind out[0..n), for evaluation; returns how many there are in all.
+ * A state among out[] stands for its value after the step: rule_move_states puts it there. */
+static inline int rule_with_statistics(const gen_net *net, gen_node *out[], int n)
+{
+    return n + gen_net_statistics(net, out + n);
+}
+
+/* found: values of out[0..n) and of the statistics behind them. */
+static inline void rule_move_states(const gen_net *net, gen_node *const out[], int n, float *found)
+{
+    gen_pending *pending;
+    gen_params *p = rule_params(net->g);
+    const float *statistic[2048];
+    int64_t at = 0;
+    int all = n + gen_net_statistics(net, NULL);
+    assert_true(all - n <= GEN_LEN(statistic));
+    for (int i = 0; i < all; i++) {
+        if (i >= n)
+            statistic[i - n] = found + at;
+        at += gen_shape_count(gen_node_shape(out[i]));
+    }
+    assert_int_equal(gen_pending_create(&pending, p, net), GEN_OK);
+    gen_pending_add(pending, statistic);
+    gen_pending_commit(pending);
+    gen_pending_free(&pending);
+    for (int i = 0; i < n; i++) {
+        gen_tensor t = { 0 };
+        if (out[i]->op == &gen_op_param && !((const gen_param_attr *)out[i]->attr)->trained)
+            t = gen_params_get(p, out[i]->name);
+        if (t.data)
+            memcpy(found, t.data, gen_tensor_bytes(&t));
+        found += gen_shape_count(gen_node_shape(out[i]));
+    }
+    gen_params_free(&p);
 }
 
 /* tests/golden/<name>.npy, read from the folder of the sources. */

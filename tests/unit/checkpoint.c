@@ -471,7 +471,7 @@ typedef struct training {
     gen_saved *saved;
     gen_checkpoints *c;
     gen_guard guard;
-    int n_trained, n_states;
+    int n_trained, n_statistics;
     int64_t sample; /* loader: batches drawn so far */
     float loss[STEPS];
 } training;
@@ -484,12 +484,12 @@ static void must(gen_status status)
     }
 }
 
-/* Spectral norm, batch norm; outputs: loss, gradients, new states. */
+/* Spectral norm, batch norm; outputs: loss, gradients, statistics. */
 static void build(training *t)
 {
     const gen_layer_attr sn = { .sn = GEN_SN_TORCH }, last = { .kernel = 1 };
     gen_node *out[40], *trained[16], *gradient[16];
-    const char *names[16], *states[16];
+    const char *names[16];
     must(gen_graph_create(&t->g));
     t->net = (gen_net){ .g = t->g, .training = true };
     gen_node *x = gen_input(t->g, "x", GEN_F32, GEN_SHAPE(BATCH, SIDE, SIDE, 3));
@@ -512,20 +512,16 @@ static void build(training *t)
             }
     }
     gen_grad(t->g, loss, NULL, trained, t->n_trained, gradient);
-    t->n_states = t->net.n_updates;
     out[0] = loss;
     for (int i = 0; i < t->n_trained; i++)
         out[1 + i] = gradient[i];
-    for (int i = 0; i < t->n_states; i++) {
-        states[i] = gen_node_name(t->net.state[i]);
-        out[1 + t->n_trained + i] = t->net.next[i];
-    }
+    t->n_statistics = gen_net_statistics(&t->net, out + 1 + t->n_trained);
     must(gen_backend_open(&t->backend, "cpu", 2));
-    must(gen_plan_create(&t->plan, t->g, out, 1 + t->n_trained + t->n_states, t->params, t->backend,
-                         &(gen_plan_options){ .params_vary = 1 }));
+    must(gen_plan_create(&t->plan, t->g, out, 1 + t->n_trained + t->n_statistics, t->params,
+                         t->backend, &(gen_plan_options){ .params_vary = 1 }));
     must(gen_optimiser_create(&t->adam, t->params, names, t->n_trained,
                               &(gen_adam_options){ .beta1 = 0.5, .average = 0.95 }, t->backend));
-    must(gen_pending_create(&t->states, t->params, states, t->n_states));
+    must(gen_pending_create(&t->states, t->params, &t->net));
     must(gen_saved_create(&t->saved));
     must(gen_saved_params(t->saved, "model", t->params));
     must(gen_saved_optimiser(t->saved, "adam", t->adam));
@@ -535,7 +531,7 @@ static void build(training *t)
 
 static gen_status micro_batch(training *t, float *loss)
 {
-    const float *gradient[16], *next[16];
+    const float *gradient[16], *statistic[16];
     gen_tensor x = gen_plan_input(t->plan, "x"), y = gen_plan_input(t->plan, "y");
     int64_t nx = gen_shape_count(x.shape), ny = gen_shape_count(y.shape);
     uint64_t turn = (uint64_t)t->sample++;
@@ -546,10 +542,10 @@ static gen_status micro_batch(training *t, float *loss)
     must(gen_plan_run(t->plan, NULL));
     for (int i = 0; i < t->n_trained; i++)
         gradient[i] = gen_plan_output(t->plan, 1 + i).data;
-    for (int i = 0; i < t->n_states; i++)
-        next[i] = gen_plan_output(t->plan, 1 + t->n_trained + i).data;
+    for (int i = 0; i < t->n_statistics; i++)
+        statistic[i] = gen_plan_output(t->plan, 1 + t->n_trained + i).data;
     gen_optimiser_add(t->adam, gradient);
-    gen_pending_add(t->states, next);
+    gen_pending_add(t->states, statistic);
     gen_tensor found = gen_plan_output(t->plan, 0);
     *loss += 0.5f * *(float *)found.data;
     return gen_look_at(&(gen_look){ .step = 0 }, "loss", found);

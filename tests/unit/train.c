@@ -271,19 +271,29 @@ static void bad_values_are_named(void **state)
     close_bench(&t);
 }
 
+static void close_net(gen_net *net)
+{
+    gen_graph *g = net->g;
+    gen_net_free(net);
+    gen_graph_free(&g);
+}
+
 static void states_wait_for_the_commit(void **state)
 {
     (void)state;
-    static const char *const names[] = { "mean" }, *const none[] = { "mean", "u" };
     const gen_look look = { .step = 3 };
     gen_pending *p;
+    gen_net net = { 0 };
     bench t;
     open_bench(&t, 1, NULL);
+    assert_int_equal(gen_graph_create(&net.g), GEN_OK);
+    gen_node *x = gen_input(net.g, "x", GEN_F32, GEN_SHAPE(3));
+    gen_node *mean = gen_state(net.g, "mean", GEN_SHAPE(3), GEN_INIT_ZEROS);
+    gen_node *u = gen_state(net.g, "u", GEN_SHAPE(3), GEN_INIT_ZEROS);
     const float *value = gen_params_get(t.params, "mean").data;
     const float one[3] = { 1, 0.1f, 3 }, two[3] = { 2, 0.1f, 5 }, bad[3] = { 1, 1, INFINITY };
-    assert_int_equal(gen_pending_create(&p, t.params, none, 2), GEN_EINVAL);
-    assert_string_equal(gen_last_error(), "states of a step: there is no 'u'");
-    assert_int_equal(gen_pending_create(&p, t.params, names, 1), GEN_OK);
+    gen_net_update(&net, (gen_update){ .state = mean, .mean = x });
+    assert_int_equal(gen_pending_create(&p, t.params, &net), GEN_OK);
     gen_pending_add(p, (const float *[]){ bad });
     assert_int_equal(gen_pending_look(p, &look), GEN_ENUMERIC);
     assert_string_equal(gen_last_error(),
@@ -299,6 +309,10 @@ static void states_wait_for_the_commit(void **state)
     gen_pending_commit(p);
     assert_true(value[0] == (float)(5.0 / 3) && value[1] == 0.1f && value[2] == (float)(13.0 / 3));
     gen_pending_free(&p);
+    gen_net_update(&net, (gen_update){ .state = u, .mean = x });
+    assert_int_equal(gen_pending_create(&p, t.params, &net), GEN_EINVAL);
+    assert_string_equal(gen_last_error(), "states of a step: there is no 'u'");
+    close_net(&net);
     close_bench(&t);
 }
 
