@@ -360,8 +360,12 @@ gen_status gen_plan_layout(struct gen_plan *p)
         if (!p->step[s].kernel)
             GEN_GOTO(claim_parts(&l, &p->step[s]));
     GEN_GOTO(place_inputs(&l));
-    for (int s = 0; s < p->n_steps; s++)
+    for (int s = 0; s < p->n_steps; s++) {
         GEN_GOTO(place_step(&l, s));
+        p->step[s].scratch = -1;
+        if (p->step[s].workspace)
+            GEN_GOTO(new_buffer(p, p->step[s].workspace, s, &p->step[s].scratch));
+    }
     GEN_GOTO(place_buffers(p));
 done:
     gen_free(l.step_of);

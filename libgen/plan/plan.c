@@ -232,15 +232,9 @@ static gen_status fix_addresses(struct gen_plan *p)
     return GEN_OK;
 }
 
-/* Room for the largest workspace behind the buffers; a budget that is too small is an error that
- * says what it would take. */
-static gen_status size_slab(struct gen_plan *p)
+/* A budget that is too small is an error that says what it would take. */
+static gen_status check_budget(const struct gen_plan *p)
 {
-    uint64_t workspace = 0;
-    for (int s = 0; s < p->n_steps; s++)
-        workspace = p->step[s].workspace > workspace ? p->step[s].workspace : workspace;
-    p->workspace_at = p->slab_bytes;
-    p->slab_bytes += workspace;
     if (p->options.memory_budget && p->slab_bytes > p->options.memory_budget)
         return gen_fail(GEN_ENOMEM, "the plan takes %.1f MB, the memory budget is %.1f MB",
                         (double)p->slab_bytes / 1e6, (double)p->options.memory_budget / 1e6);
@@ -281,7 +275,7 @@ gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs
     GEN_GOTO(gen_constant_hashes(p));
     GEN_GOTO(make_steps(p));
     GEN_GOTO(gen_plan_layout(p));
-    GEN_GOTO(size_slab(p));
+    GEN_GOTO(check_budget(p));
     if (!p->options.estimate_only) {
         GEN_GOTO(fix_addresses(p));
     }
@@ -348,9 +342,10 @@ gen_tensor gen_plan_output(gen_plan *p, int i)
 gen_status gen_plan_run_step(struct gen_plan *p, int s)
 {
     struct gen_step *step = &p->step[s];
-    if (step->kernel)
-        return step->kernel->run(step->state, step->in, step->out, p->slab + p->workspace_at,
-                                 p->backend);
+    if (step->kernel) {
+        char *scratch = step->scratch < 0 ? NULL : p->slab + p->buffer[step->scratch].offset;
+        return step->kernel->run(step->state, step->in, step->out, scratch, p->backend);
+    }
     char *to = step->out[0];
     for (int i = 0; i < step->n_copies; i++)
         memcpy(to + step->copy[i].offset, gen_value_address(p, step->copy[i].from),

@@ -40,6 +40,7 @@ struct gen_step {
     const gen_kernel *kernel; /* NULL: copies */
     void *state;
     uint64_t workspace;
+    int scratch;              /* buffer of the workspace, in use at this step only; or -1 */
     unsigned consumed;
     bool slow;                /* depends on slow inputs and constants only */
     struct gen_copy *copy;    /* in the plan's arena */
@@ -73,7 +74,7 @@ struct gen_plan {
     gen_pack **pack;         /* packed copies that kernels read */
     uint64_t pack_capacity;
     int n_packs;
-    uint64_t slab_bytes, workspace_at;
+    uint64_t slab_bytes;
     char *slab;
     bool slow_done;
 };

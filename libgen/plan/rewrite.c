@@ -168,10 +168,12 @@ static gen_status copy_all(gen_rewrite *r, const gen_pass *pass)
             in[j] = r->image[old->in[j]->id];
         set_scope(r->to, old->op->flags & GEN_OP_SOURCE ? "" : old->name);
         gen_node *n = NULL;
+        r->to->building_gradient = old->is_gradient;
         if (pass->rule && !(old->op->flags & GEN_OP_SOURCE))
             n = pass->rule(r, old, in);
         r->image[i] = n ? n : copy_node(r, old, in);
     }
+    r->to->building_gradient = false;
     status = gen_graph_status(r->to);
 done:
     gen_free(in);

@@ -532,6 +532,43 @@ static void failing_allocations(void **state)
     gen_graph_free(&g);
 }
 
+/* A convolution with much workspace on a small image, then a large image. */
+static gen_node *net_scratch(gen_graph *g)
+{
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(1, 6, 6, 256));
+    gen_node *y = conv(g, "a", conv(g, "b", x, 256, 3), 256, 3);
+    y = gen_upsample(g, gen_relu(g, y), (const int64_t[3]){ 12, 12 });
+    return gen_tanh(g, gen_add(g, y, gen_relu(g, y)));
+}
+
+/* What a kernel needs while it runs takes the place of values of other times. */
+static void workspace_is_for_one_step(void **state)
+{
+    (void)state;
+    gen_graph *g;
+    gen_plan *p;
+    assert_int_equal(gen_graph_create(&g), GEN_OK);
+    gen_node *y = net_scratch(g);
+    gen_params *params = fill_params(g);
+    const gen_plan_options o = { .params_vary = 1, .estimate_only = 1 };
+    assert_int_equal(gen_plan_create(&p, g, &y, 1, params, backend, &o), GEN_OK);
+    uint64_t values = 0, most = 0;
+    for (int s = 0; s < p->n_steps; s++) {
+        uint64_t live = 0;
+        for (int i = 0; i < p->n_buffers; i++)
+            if (p->buffer[i].first <= s && p->buffer[i].last >= s && i != p->step[s].scratch)
+                live += p->buffer[i].bytes;
+        values = live > values ? live : values;
+        most = p->step[s].workspace > most ? p->step[s].workspace : most;
+        assert_true((p->step[s].scratch >= 0) == (p->step[s].workspace > 0));
+    }
+    assert_true(most > 1000000 || backend->isa < GEN_ISA_AVX2);
+    assert_int_equal(gen_plan_describe(p).slab_bytes, values);
+    gen_plan_free(&p);
+    gen_params_free(&params);
+    gen_graph_free(&g);
+}
+
 static void fill_and_run(gen_plan *p, float *to)
 {
     gen_tensor x = gen_plan_input(p, "x"), y = gen_plan_output(p, 0);
@@ -627,6 +664,7 @@ int main(void)
         cmocka_unit_test(winograd_can_be_off),
         cmocka_unit_test(refused_by_the_library),
         cmocka_unit_test(packed_copies_go_with_their_plans),
+        cmocka_unit_test(workspace_is_for_one_step),
         cmocka_unit_test(rules_shrink),
         cmocka_unit_test(bf16_is_close),
         cmocka_unit_test(same_bytes_at_any_thread_count),
