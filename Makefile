@@ -282,6 +282,7 @@ WEATHER := \
     weather/simulate.c \
     weather/steps.c \
     weather/time.c \
+    weather/trace.c \
     weather/verify.c \
 
 CLI := \
@@ -369,6 +370,7 @@ TESTS := \
     tests/unit/series.c \
     tests/unit/steps.c \
     tests/unit/text.c \
+    tests/unit/trace.c \
     tests/unit/train.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Optical flow and semi-Lagrangian extrapolation of rain.
+ * Optical flow of rain.
  *
  * The flow is the combined local-global method (Bruhn, Weickert, Schnoerr 2005): rain is taken in
  * decibels, the structure tensor of Lucas and Kanade is gathered over a window around each node,
  * and the quadratic forms of all nodes are joined by a smoothness term, so that dry areas take the
  * motion of the rain around them. It is solved coarse to fine with warping; pixels that grow or
  * decay count less (Geman-McClure weights). All pairs of frames share one motion.
- *
- * The extrapolation goes backwards along the steady motion, a step at a time, by the midpoint rule
- * (Germann and Zawadzki 2002), and interpolates the newest frame once per lead time, so that it is
- * not blurred more at longer lead times.
  *
  * What bites: work is cut into bands of rows by shape only, and each sum is made within one band,
  * so that the bytes do not depend on the number of threads.
@@ -237,9 +233,8 @@ static void node_share(int64_t p, int64_t n, int64_t *i, float *share)
     }
 }
 
-/* Motion of pixel row y, column by column, from nodes: out_u, out_v [width]. line: [2,columns]. */
-static void row_motion(const float *u, const float *v, int64_t rows, int64_t columns, int64_t y,
-                       int64_t width, float *out_u, float *out_v, float *line)
+void gen_motion_row(const float *u, const float *v, int64_t rows, int64_t columns, int64_t y,
+                    int64_t width, float *out_u, float *out_v, float *line)
 {
     int64_t j;
     float b;
@@ -335,7 +330,7 @@ static void tensor_band(void *ctx, int piece, int thread)
     for (int64_t y = piece * BAND * CELL; y < bottom; y++) {
         if (y == 0)
             continue;
-        row_motion(l->u, l->v, l->rows, l->columns, y, l->width, mu, mv, line);
+        gen_motion_row(l->u, l->v, l->rows, l->columns, y, l->width, mu, mv, line);
         for (int64_t i = 0; i < l->columns; i++) {
             float sum[5] = { 0 };
             int64_t from = i ? i * CELL : 1, to = (i + 1) * CELL;
@@ -560,130 +555,4 @@ void gen_motion_at(const gen_motion *m, double row, double column, float uv[2])
         float lower = p[down] + a * (p[down + right] - p[down]);
         uv[c] = upper + b * (lower - upper);
     }
-}
-
-/* ---- extrapolation ----------------------------------------------------------------------- */
-
-typedef struct trace_work {
-    const gen_trace *t;
-    const gen_motion *m; /* of this step */
-    const float *rain;
-    float *out; /* [height,width] */
-} trace_work;
-
-static int64_t line_length(const gen_motion *m)
-{
-    return 2 * m->columns + 2 * m->width;
-}
-
-/* One step further back for the nodes of a band: the motion at the middle of the step. */
-static void trace_band(void *ctx, int piece, int thread)
-{
-    (void)thread;
-    const trace_work *k = ctx;
-    const gen_motion *m = k->m;
-    float *dx = k->t->dx, *dy = k->t->dy;
-    for (int64_t j = piece * BAND; j < (piece + 1) * BAND && j < m->rows; j++)
-        for (int64_t i = 0; i < m->columns; i++) {
-            int64_t n = j * m->columns + i;
-            double row = (double)j * CELL + 0.5 * (CELL - 1) + (double)dy[n];
-            double column = (double)i * CELL + 0.5 * (CELL - 1) + (double)dx[n];
-            float uv[2];
-            gen_motion_at(m, row, column, uv);
-            gen_motion_at(m, row - 0.5 * (double)uv[1], column - 0.5 * (double)uv[0], uv);
-            dx[n] -= uv[0];
-            dy[n] -= uv[1];
-        }
-}
-
-/* Rain at (y, x); positions up to half a pixel beyond the outermost centres belong to their pixel.
- * Missing where less than half of the weight is measured. */
-static float rain_at(const float *rain, int64_t height, int64_t width, float y, float x)
-{
-    if (!(x >= -0.5f && y >= -0.5f && x <= (float)width - 0.5f && y <= (float)height - 0.5f))
-        return NAN;
-    x = x < 0 ? 0 : x > (float)(width - 1) ? (float)(width - 1) : x;
-    y = y < 0 ? 0 : y > (float)(height - 1) ? (float)(height - 1) : y;
-    int64_t i = (int64_t)x, j = (int64_t)y;
-    int64_t right = i < width - 1 ? 1 : 0, down = j < height - 1 ? width : 0;
-    const float *p = rain + j * width + i;
-    float a = x - (float)i, b = y - (float)j;
-    float upper = p[0] + a * (p[right] - p[0]), lower = p[down] + a * (p[down + right] - p[down]);
-    float value = upper + b * (lower - upper);
-    if (!isnan(value))
-        return value;
-    const float part[4] = { p[0], p[right], p[down], p[down + right] };
-    const float share[4] = { (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b };
-    float sum = 0, weight = 0;
-    for (int c = 0; c < 4; c++)
-        if (!isnan(part[c])) {
-            sum += share[c] * part[c];
-            weight += share[c];
-        }
-    return weight >= 0.5f ? sum / weight : NAN;
-}
-
-static void warp_band(void *ctx, int piece, int thread)
-{
-    const trace_work *k = ctx;
-    const gen_motion *m = k->t->m;
-    float *line = k->t->line + thread * line_length(m);
-    float *dx = line + 2 * m->columns, *dy = dx + m->width;
-    for (int64_t y = piece * BAND * CELL; y < (piece + 1) * BAND * CELL && y < m->height; y++) {
-        row_motion(k->t->dx, k->t->dy, m->rows, m->columns, y, m->width, dx, dy, line);
-        const float *newest = k->rain + y * m->width;
-        float *out = k->out + y * m->width;
-        for (int64_t x = 0; x < m->width; x++)
-            out[x] = isnan(newest[x]) ? NAN
-                                      : rain_at(k->rain, m->height, m->width, (float)y + dy[x],
-                                                (float)x + dx[x]);
-    }
-}
-
-gen_status gen_trace_create(gen_trace *t, const gen_motion *m, int threads)
-{
-    gen_status status;
-    *t = (gen_trace){ .m = m };
-    GEN_GOTO(GEN_ALLOC(&t->dx, m->rows * m->columns, "advection: displacement"));
-    GEN_GOTO(GEN_ALLOC(&t->dy, m->rows * m->columns, "advection: displacement"));
-    GEN_GOTO(GEN_ALLOC(&t->line, threads * line_length(m), "advection: a row"));
-done:
-    if (status != GEN_OK)
-        gen_trace_free(t);
-    return status;
-}
-
-void gen_trace_free(gen_trace *t)
-{
-    gen_free(t->dx);
-    gen_free(t->dy);
-    gen_free(t->line);
-    *t = (gen_trace){ 0 };
-}
-
-void gen_trace_step(gen_trace *t, const gen_motion *m, gen_pool *pool)
-{
-    trace_work k = { .t = t, .m = m };
-    gen_pool_run(pool, bands(m->rows, BAND), trace_band, &k);
-}
-
-void gen_trace_warp(float *out, const gen_trace *t, const float *rain, gen_pool *pool)
-{
-    trace_work k = { .t = t, .rain = rain, .out = out };
-    gen_pool_run(pool, bands(t->m->rows, BAND), warp_band, &k);
-}
-
-gen_status gen_advect(float *out, const gen_motion *m, const float *rain, int64_t steps,
-                      gen_pool *pool, const gen_progress *progress)
-{
-    gen_status status = GEN_OK;
-    gen_trace t;
-    GEN_TRY(gen_trace_create(&t, m, pool ? gen_pool_threads(pool) : 1));
-    for (int64_t s = 0; s < steps && status == GEN_OK; s++) {
-        gen_trace_step(&t, m, pool);
-        gen_trace_warp(out + s * m->height * m->width, &t, rain, pool);
-        status = gen_progress_report(progress, "nowcast", (double)(s + 1), (double)steps);
-    }
-    gen_trace_free(&t);
-    return status;
 }

@@ -9,7 +9,7 @@
 
 #include "libgen/base/alloc.h"
 #include "libgen/base/pool.h"
-#include "weather/advection.h"
+#include "weather/trace.h"
 
 /* Of one gap of n frames. */
 typedef struct gap {

@@ -8,11 +8,10 @@
 
 #include "libgen/base/alloc.h"
 #include "libgen/base/pool.h"
-#include "weather/advection.h"
 #include "weather/dgmr_run.h"
 #include "weather/steps.h"
+#include "weather/trace.h"
 
-#define ADVECTION_FRAMES 3 /* at most; two pairs steady the motion, older ones blur it */
 #define DGMR_FRAMES 4
 
 static const struct {
@@ -65,7 +64,7 @@ static gen_status advect(job *j)
     gen_motion motion = { 0 };
     gen_pool *pool = NULL;
     const gen_radar_sequence *s = j->s;
-    int64_t n = s->frames < ADVECTION_FRAMES ? s->frames : ADVECTION_FRAMES;
+    int64_t n = s->frames < GEN_MOTION_FRAMES ? s->frames : GEN_MOTION_FRAMES;
     GEN_GOTO(gen_pool_create(&pool, j->o.threads));
     GEN_GOTO(gen_progress_report(&j->o.progress, "motion", 0, 1));
     GEN_GOTO(gen_motion_estimate(&motion, s->rain + (s->frames - n) * j->cells, n, s->grid.height,
@@ -90,7 +89,7 @@ static gen_status generate(job *j)
 static gen_status check_measured(const job *j)
 {
     int64_t used =
-        methods[j->o.method].frames == 2 ? ADVECTION_FRAMES : methods[j->o.method].frames;
+        methods[j->o.method].frames == 2 ? GEN_MOTION_FRAMES : methods[j->o.method].frames;
     int64_t least = methods[j->o.method].frames, found = 0;
     used = used < j->s->frames ? used : j->s->frames;
     for (int64_t f = 0; f < used; f++) {

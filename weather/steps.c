@@ -20,8 +20,8 @@
 #include <string.h>
 
 #include "libgen/base/alloc.h"
-#include "weather/advection.h"
 #include "weather/cascade.h"
+#include "weather/trace.h"
 
 #define FRAMES 3
 #define WET 0.1f                     /* mm/h: less is dry */
@@ -83,12 +83,12 @@ static gen_status moved_frame(const steps *k, int64_t age, float *db, float *scr
 {
     gen_trace t;
     const float *frame = k->newest - age * k->cells;
-    GEN_TRY(gen_trace_create(&t, &k->motion, pool ? gen_pool_threads(pool) : 1));
+    GEN_TRY(gen_trace_create(&t, &k->motion, NULL, pool ? gen_pool_threads(pool) : 1));
     for (int64_t i = 0; i < k->cells; i++)
         scratch[i] = isnan(frame[i]) ? NAN : decibels(frame[i]);
     for (int64_t i = 0; i < age; i++)
-        gen_trace_step(&t, &k->motion, pool);
-    gen_trace_warp(db, &t, scratch, pool);
+        gen_trace_step(&t, &k->motion, 1, pool);
+    gen_trace_warp(db, &t, scratch, GEN_TRACE_LINEAR, pool);
     for (int64_t i = 0; i < k->cells; i++)
         db[i] = isnan(db[i]) ? decibels(k->newest[i]) : db[i];
     gen_trace_free(&t);
@@ -435,8 +435,8 @@ static void make_member(const steps *k, worker *w, int64_t member)
         match_rates(k, w);
         grow_mask(k, w, w->rain);
         perturb_motion(k, w, draw, (double)((s + 1) * k->s->step) / 60);
-        gen_trace_step(&w->trace, &w->motion, NULL);
-        gen_trace_warp(w->out + s * k->cells, &w->trace, w->rain, NULL);
+        gen_trace_step(&w->trace, &w->motion, 1, NULL);
+        gen_trace_warp(w->out + s * k->cells, &w->trace, w->rain, GEN_TRACE_LINEAR, NULL);
     }
 }
 
@@ -461,7 +461,7 @@ static gen_status worker_create(worker *w, const steps *k)
     w->motion = k->motion;
     w->motion.u = w->motion.v = NULL;
     GEN_TRY(gen_fourier_create(&w->fourier, c));
-    GEN_TRY(gen_trace_create(&w->trace, &k->motion, 1));
+    GEN_TRY(gen_trace_create(&w->trace, &k->motion, NULL, 1));
     GEN_TRY(GEN_ALLOC(&w->motion.u, k->motion.rows * k->motion.columns, "motion"));
     GEN_TRY(GEN_ALLOC(&w->motion.v, k->motion.rows * k->motion.columns, "motion"));
     for (int t = 0; t < 2; t++) {

@@ -14,7 +14,7 @@
 #include <math.h>
 
 #include "libgen/base/alloc.h"
-#include "weather/advection.h"
+#include "weather/trace.h"
 
 #define N 96
 #define MAX_FRAMES 4
