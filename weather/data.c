@@ -3,7 +3,8 @@
  * How a sample is found: attempts j = 0, 1, ... draw a sequence (by its share of all places), a
  * first frame and a corner, from Philox keyed by (seed, index, j), until one is accepted. What
  * acceptance needs is summed once for blocks of 8x8 cells of each frame, so that an attempt costs a
- * few hundred additions; corners are therefore multiples of 8.
+ * few hundred additions; corners are therefore multiples of 8. A crop that moves may turn out to
+ * leave what was measured; then the attempts go on.
  */
 #include "weather/data.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "libgen/base/alloc.h"
+#include "weather/trace.h"
 
 #define BLOCK 8
 #define ATTEMPTS 20000 /* then a sample is given up */
@@ -32,7 +34,10 @@ typedef struct place {
     uint16_t *rain; /* [frames,height,width] */
     block *blocks;  /* [frames,rows,columns] */
     char *source;
-    double share; /* of the places where a crop may begin, this and those before */
+    double share;               /* of the places where a crop may begin, this and those before */
+    int64_t held_from, held_to; /* columns that are held out */
+    int64_t held_corner;        /* of the crops there */
+    gen_motion *motions;        /* by first frame of a sample; u is NULL until it is needed */
 } place;
 
 /* A sample that a thread has made, or makes. */
@@ -54,7 +59,8 @@ struct gen_samples {
     int64_t next;   /* first sample that nobody makes yet */
     int64_t wanted; /* the last one asked for */
     bool stop;
-    pthread_mutex_t lock;
+    pthread_mutex_t motion_lock; /* of the places' motions */
+    pthread_mutex_t lock;        /* of slots, next, wanted, stop */
     pthread_cond_t work, done;
     pthread_t *threads;
     int running;
@@ -75,6 +81,48 @@ static void add_blocks(place *p, const gen_samples_options *o)
                     to[x / BLOCK].rain += line[x] ? 1 - expf(-rain / (float)o->s) : 0;
                 }
         }
+}
+
+static int64_t rounded_up(int64_t cells)
+{
+    return (cells + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+/* Columns that hold a measured cell: [*from,*to), in blocks. All where none does. */
+static void measured_columns(const place *p, int64_t *from, int64_t *to)
+{
+    *from = p->columns;
+    *to = 0;
+    for (int64_t i = 0; i < p->frames * p->rows * p->columns; i++)
+        if (p->blocks[i].measured > 0) {
+            int64_t column = i % p->columns;
+            *from = column < *from ? column : *from;
+            *to = column + 1 > *to ? column + 1 : *to;
+        }
+    if (*to == 0) {
+        *from = 0;
+        *to = p->columns;
+    }
+}
+
+/* Crops that move need room on both sides. */
+static gen_status hold_out(place *p, const gen_samples_options *o)
+{
+    int64_t from, to, room = o->moving ? rounded_up(o->size / 2) : 0;
+    int64_t width = o->size + 2 * room, end = p->columns * BLOCK;
+    measured_columns(p, &from, &to);
+    int64_t first = rounded_up(from * BLOCK + (to - from) * BLOCK * 3 / 4 - width / 2);
+    if (first + width > end)
+        first = end - width;
+    p->held_from = first;
+    p->held_to = first + width;
+    p->held_corner = first + room;
+    if (first < 0 || (first < o->size && end - first - width < o->size))
+        return gen_fail(GEN_EDATA,
+                        "'%s' has %lld columns: too few to hold out %lld and leave %lld for a "
+                        "sample",
+                        p->source, (long long)p->width, (long long)width, (long long)o->size);
+    return GEN_OK;
 }
 
 static gen_status pack(place *p, const gen_radar_sequence *s, const gen_samples_options *o)
@@ -104,7 +152,9 @@ static gen_status pack(place *p, const gen_radar_sequence *s, const gen_samples_
                 isnan(v) ? MISSING : (uint16_t)lround(fmin(fmax(v, 0), o->cap) * STEP);
         }
     add_blocks(p, o);
-    return GEN_OK;
+    if (o->moving)
+        GEN_TRY(GEN_ALLOC(&p->motions, kept - o->frames + 1, "training data"));
+    return o->part == GEN_SAMPLES_ALL ? GEN_OK : hold_out(p, o);
 }
 
 static gen_status check_options(gen_samples_options *o)
@@ -122,6 +172,12 @@ static gen_status check_options(gen_samples_options *o)
                         "samples of %lld frames of %lld cells a side: expected 1 or more, of a "
                         "multiple of %d",
                         (long long)o->frames, (long long)o->size, BLOCK);
+    int64_t least = o->moving ? 2 : 0;
+    if (o->context < least || o->context > o->frames)
+        return gen_fail(GEN_EINVAL,
+                        "samples of %lld frames with a context of %lld, expected %lld or more of "
+                        "them",
+                        (long long)o->frames, (long long)o->context, (long long)least);
     if (o->cap > (MISSING - 1) / STEP)
         return gen_fail(GEN_EINVAL, "samples: a cap of %g mm/h, expected at most %d", o->cap,
                         (MISSING - 1) / STEP);
@@ -135,52 +191,182 @@ static int64_t below(uint32_t word, int64_t n)
     return (int64_t)((uint64_t)word * (uint64_t)n >> 32);
 }
 
-/* The chance that a crop is taken; 0 where too much is missing. Corner in blocks. */
+static bool is_of_part(const gen_samples *s, const place *p, int64_t column)
+{
+    bool held = column >= p->held_from && column < p->held_to;
+    return s->o.part == GEN_SAMPLES_ALL || held == (s->o.part == GEN_SAMPLES_VALIDATE);
+}
+
+/* The chance that a crop is taken, as if it did not move; 0 where too much is missing. Corner in
+ * blocks. */
 static double chance(const gen_samples *s, const place *p, int64_t first, int64_t row,
                      int64_t column)
 {
     int64_t side = s->o.size / BLOCK;
-    double rain = 0, measured = 0;
-    for (int64_t t = first; t < first + s->o.frames; t++)
+    int64_t drawn_by = s->o.context ? s->o.context : s->o.frames;
+    double rain = 0, measured = 0, of_rain = 0;
+    for (int64_t t = 0; t < s->o.frames; t++) {
         for (int64_t j = row; j < row + side; j++) {
-            const block *b = p->blocks + (t * p->rows + j) * p->columns + column;
+            const block *b = p->blocks + ((first + t) * p->rows + j) * p->columns + column;
             for (int64_t i = 0; i < side; i++) {
-                rain += (double)b[i].rain;
+                rain += t < drawn_by ? (double)b[i].rain : 0;
                 measured += (double)b[i].measured;
             }
         }
-    if (measured < (1 - s->o.missing) * (double)s->cells || measured == 0)
+        if (t == drawn_by - 1)
+            of_rain = measured;
+    }
+    if (measured < (1 - s->o.missing) * (double)s->cells || of_rain == 0)
         return 0;
-    return fmin(1, s->o.q_min + s->o.m * rain / measured);
+    return fmin(1, s->o.q_min + s->o.m * rain / of_rain);
 }
 
-/* Cells of the crop, turned: the same turn for all frames. */
-static void cut(const gen_samples *s, const place *p, int64_t first, const gen_sample_origin *at,
-                float *rain, float *mask)
+/* Column `at` of the field as one of a rectangle's, or the nearest of its ends. */
+static int64_t within(const gen_rectangle *r, int64_t at)
 {
-    int64_t n = s->o.size;
-    for (int64_t t = 0; t < s->o.frames; t++)
-        for (int64_t y = 0; y < n; y++) {
-            const uint16_t *line =
-                p->rain + ((first + t) * p->height + at->row + y) * p->width + at->column;
-            for (int64_t x = 0; x < n; x++) {
-                int64_t u = at->turn & 4 ? n - 1 - x : x, v = y, w;
-                for (int q = at->turn & 3; q; q--) { /* a quarter to the left */
-                    w = u;
-                    u = v;
-                    v = n - 1 - w;
-                }
-                int64_t to = (t * n + v) * n + u;
-                mask[to] = line[x] == MISSING ? 0 : 1;
-                rain[to] = line[x] == MISSING ? 0 : (float)line[x] / STEP;
+    at -= r->column;
+    return at < 0 ? 0 : at > r->width ? r->width : at;
+}
+
+static void blank(float *row, int64_t from, int64_t to)
+{
+    for (int64_t x = from; x < to; x++)
+        row[x] = NAN;
+}
+
+/* Cells of frame t; NaN where nothing was measured, and in columns of another part. */
+static void unpack(const gen_samples *s, const place *p, int64_t t, const gen_rectangle *r,
+                   float *out)
+{
+    int64_t from = within(r, p->held_from), to = within(r, p->held_to);
+    for (int64_t y = 0; y < r->height; y++, out += r->width) {
+        const uint16_t *line = p->rain + (t * p->height + r->row + y) * p->width + r->column;
+        for (int64_t x = 0; x < r->width; x++)
+            out[x] = line[x] == MISSING ? NAN : (float)line[x] / STEP;
+        if (s->o.part == GEN_SAMPLES_TRAIN)
+            blank(out, from, to);
+        if (s->o.part == GEN_SAMPLES_VALIDATE) {
+            blank(out, 0, from);
+            blank(out, to, r->width);
+        }
+    }
+}
+
+/* A frame of a sample, turned. */
+static void put(float *rain, float *mask, const float *frame, int64_t n, int turn)
+{
+    for (int64_t y = 0; y < n; y++)
+        for (int64_t x = 0; x < n; x++, frame++) {
+            int64_t u = turn & 4 ? n - 1 - x : x, v = y, w;
+            for (int q = turn & 3; q; q--) { /* a quarter to the left */
+                w = u;
+                u = v;
+                v = n - 1 - w;
             }
+            mask[v * n + u] = isnan(*frame) ? 0 : 1;
+            rain[v * n + u] = isnan(*frame) ? 0 : *frame;
         }
 }
 
-static gen_status make(const gen_samples *s, int64_t index, float *rain, float *mask,
+/* The motion of the samples that begin at a frame: of all columns, whatever the part. */
+static gen_status motion_of(gen_samples *s, place *p, int64_t first, const gen_motion **motion)
+{
+    gen_status status = GEN_OK;
+    float *frames = NULL;
+    gen_motion *m = &p->motions[first];
+    const int64_t n = s->o.context < GEN_MOTION_FRAMES ? s->o.context : GEN_MOTION_FRAMES;
+    const int64_t cells = p->height * p->width, from = (first + s->o.context - n) * cells;
+    *motion = m;
+    pthread_mutex_lock(&s->motion_lock);
+    if (m->u)
+        goto done;
+    GEN_GOTO(
+        gen_alloc_raw((void **)&frames, (uint64_t)(n * cells), sizeof *frames, "motion: frames"));
+    for (int64_t i = 0; i < n * cells; i++)
+        frames[i] = p->rain[from + i] == MISSING ? NAN : (float)p->rain[from + i] / STEP;
+    GEN_GOTO(gen_motion_estimate(m, frames, n, p->height, p->width, NULL));
+done:
+    pthread_mutex_unlock(&s->motion_lock);
+    gen_free(frames);
+    return status;
+}
+
+/* A sample that is being made. */
+typedef struct cutting {
+    const gen_samples *s;
+    const place *p;
+    int64_t first; /* its first frame */
+    gen_rectangle crop;
+    int turn;
+    float *frame; /* [size,size] */
+    float *rain, *mask;
+} cutting;
+
+static void put_frame(const cutting *c, int64_t t)
+{
+    int64_t n = c->s->o.size;
+    put(c->rain + t * n * n, c->mask + t * n * n, c->frame, n, c->turn);
+}
+
+/* The newest frame of the context and those before it (`back` 1) or behind it (-1), as they are
+ * seen along the motion. */
+static gen_status follow(const cutting *c, const gen_motion *m, int back)
+{
+    gen_status status;
+    gen_trace trace;
+    float *source = NULL;
+    GEN_TRY(gen_trace_create(&trace, m, &c->crop, 1));
+    for (int64_t t = c->s->o.context - 1; t >= 0 && t < c->s->o.frames; t -= back) {
+        gen_rectangle reach = gen_trace_reach(&trace);
+        GEN_GOTO(gen_alloc_raw((void **)&source, (uint64_t)(reach.height * reach.width),
+                               sizeof *source, "a sample"));
+        unpack(c->s, c->p, c->first + t, &reach, source);
+        gen_trace_warp(c->frame, &trace, source, GEN_TRACE_CUBIC, NULL);
+        put_frame(c, t);
+        gen_free(source);
+        source = NULL;
+        gen_trace_step(&trace, m, (float)back, NULL);
+    }
+    status = GEN_OK;
+done:
+    gen_trace_free(&trace);
+    return status;
+}
+
+/* All frames of a sample, and how many of its cells were measured. */
+static gen_status cut(gen_samples *s, place *p, cutting *c, double *measured)
+{
+    gen_status status = GEN_OK;
+    const gen_motion *m;
+    GEN_GOTO(GEN_ALLOC(&c->frame, s->o.size * s->o.size, "a sample"));
+    if (s->o.moving) {
+        GEN_GOTO(motion_of(s, p, c->first, &m));
+        GEN_GOTO(follow(c, m, 1));
+        GEN_GOTO(follow(c, m, -1));
+    }
+    for (int64_t t = 0; t < s->o.frames && !s->o.moving; t++) {
+        unpack(s, p, c->first + t, &c->crop, c->frame);
+        put_frame(c, t);
+    }
+    *measured = 0;
+    for (int64_t i = 0; i < s->cells; i++)
+        *measured += (double)c->mask[i];
+done:
+    gen_free(c->frame);
+    return status;
+}
+
+/* Corners of crops in a row of a sequence; in TRAIN some are refused. */
+static int64_t columns_of(const gen_samples *s, const place *p)
+{
+    return s->o.part == GEN_SAMPLES_VALIDATE ? 1 : p->columns - s->o.size / BLOCK + 1;
+}
+
+static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
                        gen_sample_origin *origin)
 {
     const uint64_t stream = gen_stream("nowcast.samples");
+    const int64_t size = s->o.size;
     for (uint64_t attempt = 0; attempt < ATTEMPTS; attempt++) {
         uint64_t at = 2 * ((uint64_t)index * ATTEMPTS + attempt);
         uint32_t a[4], b[4];
@@ -189,26 +375,42 @@ static gen_status make(const gen_samples *s, int64_t index, float *rain, float *
         int k = 0;
         while (k < s->n - 1 && (double)a[0] / 4294967296.0 >= s->places[k].share)
             k++;
-        const place *p = &s->places[k];
+        place *p = &s->places[k];
         int64_t first = below(a[1], p->frames - s->o.frames + 1);
-        int64_t row = below(a[2], p->rows - s->o.size / BLOCK + 1);
-        int64_t column = below(a[3], p->columns - s->o.size / BLOCK + 1);
-        double q = chance(s, p, first, row, column);
-        if ((double)b[0] / 4294967296.0 >= q)
+        int64_t row = below(a[2], p->rows - size / BLOCK + 1);
+        int64_t column = below(a[3], columns_of(s, p));
+        if (s->o.part == GEN_SAMPLES_VALIDATE)
+            column = p->held_corner / BLOCK;
+        if (!is_of_part(s, p, column * BLOCK) || !is_of_part(s, p, column * BLOCK + size - 1))
+            continue;
+        double draw = (double)b[0] / 4294967296.0, q, measured;
+        if (draw >= s->o.q_min + s->o.m) /* no rain could be enough */
+            continue;
+        q = chance(s, p, first, row, column);
+        if (draw >= q)
+            continue;
+        cutting c = { .s = s,
+                      .p = p,
+                      .first = first,
+                      .crop = { row * BLOCK, column * BLOCK, size, size },
+                      .turn = s->o.as_is ? 0 : (int)(b[1] >> 29),
+                      .rain = rain,
+                      .mask = mask };
+        GEN_TRY(cut(s, p, &c, &measured));
+        if (measured < (1 - s->o.missing) * (double)s->cells)
             continue;
         *origin = (gen_sample_origin){ .source = p->source,
                                        .time = p->start + first * p->step,
-                                       .row = row * BLOCK,
-                                       .column = column * BLOCK,
-                                       .turn = s->o.as_is ? 0 : (int)(b[1] >> 29),
+                                       .row = c.crop.row,
+                                       .column = c.crop.column,
+                                       .turn = c.turn,
                                        .q = q };
-        cut(s, p, first, origin, rain, mask);
         return GEN_OK;
     }
     return gen_fail(GEN_EDATA,
                     "no crop of %lld x %lld cells was found in %d tries with less than "
                     "%g %% missing",
-                    (long long)s->o.size, (long long)s->o.size, ATTEMPTS, 100 * s->o.missing);
+                    (long long)size, (long long)size, ATTEMPTS, 100 * s->o.missing);
 }
 
 /* ---- in the background --------------------------------------------------------------------- */
@@ -289,7 +491,7 @@ static void set_shares(gen_samples *s)
     for (int k = 0; k < s->n; k++) {
         const place *p = &s->places[k];
         sum += (double)(p->frames - s->o.frames + 1) * (double)(p->rows - side + 1) *
-               (double)(p->columns - side + 1);
+               (double)columns_of(s, p);
         s->places[k].share = sum;
     }
     for (int k = 0; k < s->n; k++)
@@ -305,6 +507,7 @@ gen_status gen_samples_create(gen_samples **out, gen_radar_sequence **sequences,
     GEN_GOTO(GEN_ALLOC(&s, 1, "samples"));
     s->o = *options;
     s->wanted = -1;
+    pthread_mutex_init(&s->motion_lock, NULL);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
     pthread_cond_init(&s->done, NULL);
@@ -345,10 +548,15 @@ void gen_samples_free(gen_samples **samples)
         gen_free(s->slots[i].mask);
     }
     for (int k = 0; s->places && k < s->n; k++) {
+        const place *p = &s->places[k];
+        for (int64_t i = 0; p->motions && i <= p->frames - s->o.frames; i++)
+            gen_motion_free(&p->motions[i]);
+        gen_free(s->places[k].motions);
         gen_free(s->places[k].rain);
         gen_free(s->places[k].blocks);
         gen_free(s->places[k].source);
     }
+    pthread_mutex_destroy(&s->motion_lock);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->work);
     pthread_cond_destroy(&s->done);

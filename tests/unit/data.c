@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Training samples: each is the crop that its origin says, a function of its number alone, and
- * drawn where it rains.
+ * drawn where it rains; those that move are the field seen along its motion; what is held out is
+ * seen by one part only.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 
 #include "libgen/base/alloc.h"
 #include "weather/data.h"
+#include "weather/trace.h"
 
 #define FRAMES 3
 #define SIZE 16
@@ -103,29 +105,262 @@ static void samples_are_what_their_origin_says(void **state)
 }
 
 /* By number, whatever the order, the threads and how many are kept ready. */
-static void samples_depend_on_their_number_alone(void **state)
+static void depend_on_number(bool moving)
 {
-    (void)state;
     static const int order[] = { 5, 6, 7, 40, 41, 0, 1, 9, 9, 8, 23, 3 };
     static float all[48][CELLS], rain[CELLS], mask[CELLS];
-    gen_samples *s = open_samples((gen_samples_options){ .threads = 1 });
+    gen_samples *s =
+        open_samples((gen_samples_options){ .threads = 1, .moving = moving, .context = 2 });
     for (int i = 0; i < 48; i++)
         assert_int_equal(gen_samples_get(s, i, all[i], mask, NULL), GEN_OK);
     assert_memory_not_equal(all[0], all[1], sizeof all[0]);
     gen_samples_free(&s);
-    s = open_samples((gen_samples_options){ .threads = 3, .ahead = 4 });
+    s = open_samples(
+        (gen_samples_options){ .threads = 3, .ahead = 4, .moving = moving, .context = 2 });
     for (int turn = 0; turn < 3; turn++)
         for (int i = 0; i < GEN_LEN(order); i++) {
             assert_int_equal(gen_samples_get(s, order[i], rain, mask, NULL), GEN_OK);
             assert_memory_equal(rain, all[order[i]], sizeof rain);
         }
     gen_samples_free(&s);
-    s = open_samples((gen_samples_options){ .threads = 2, .ahead = 1 });
+    s = open_samples(
+        (gen_samples_options){ .threads = 2, .ahead = 1, .moving = moving, .context = 2 });
     for (int i = 0; i < 6; i++) {
         assert_int_equal(gen_samples_get(s, i, rain, mask, NULL), GEN_OK);
         assert_memory_equal(rain, all[i], sizeof rain);
     }
     gen_samples_free(&s);
+}
+
+static void samples_depend_on_their_number_alone(void **state)
+{
+    (void)state;
+    depend_on_number(false);
+    depend_on_number(true);
+}
+
+/* The first `n` frames of a sequence as the samples pack them: in 1/128 mm/h. */
+static float *packed(const gen_radar_sequence *s, int64_t n)
+{
+    float *out = NULL;
+    assert_int_equal(GEN_ALLOC(&out, n * HEIGHT * WIDTH, "test"), GEN_OK);
+    for (int64_t i = 0; i < n * HEIGHT * WIDTH; i++)
+        out[i] = isnan(s->rain[i]) ? NAN : roundf(fminf(s->rain[i], 128) * 128) / 128;
+    return out;
+}
+
+/* Sample frame t, for a context of 2: the whole field seen along the motion, cut. Motion from
+ * the first frame on. */
+static void along_motion(float *out, const float *frames, const gen_sample_origin *o, int64_t t)
+{
+    static float whole[HEIGHT * WIDTH];
+    gen_motion m;
+    gen_trace trace;
+    int back = t < 1 ? 1 : -1;
+    assert_int_equal(gen_motion_estimate(&m, frames, 2, HEIGHT, WIDTH, NULL), GEN_OK);
+    assert_int_equal(gen_trace_create(&trace, &m, NULL, 1), GEN_OK);
+    for (int64_t k = llabs(t - 1); k; k--)
+        gen_trace_step(&trace, &m, (float)back, NULL);
+    gen_trace_warp(whole, &trace, frames + t * HEIGHT * WIDTH, GEN_TRACE_CUBIC, NULL);
+    for (int y = 0; y < SIZE; y++)
+        memcpy(out + y * SIZE, whole + (o->row + y) * WIDTH + o->column, SIZE * sizeof *out);
+    gen_trace_free(&trace);
+    gen_motion_free(&m);
+}
+
+static void samples_that_move_are_seen_along_the_motion(void **state)
+{
+    (void)state;
+    gen_radar_sequence *source = simulated(2, 36), *one[1] = { simulated(2, 36) };
+    gen_samples_options o = {
+        .frames = FRAMES, .size = SIZE, .context = 2, .moving = true, .as_is = true, .missing = 0.5
+    };
+    static float rain[CELLS], mask[CELLS], expected[SIZE * SIZE];
+    gen_samples *s = NULL;
+    double changed = 0, total = 0, missing = 0;
+    float *frames = packed(source, KEPT);
+    assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+    for (int i = 0; i < 40; i++) {
+        gen_sample_origin at;
+        assert_int_equal(gen_samples_get(s, i, rain, mask, &at), GEN_OK);
+        int64_t first = (at.time - source->time[0]) / source->step;
+        double measured = 0;
+        for (int t = 0; t < FRAMES; t++) {
+            along_motion(expected, frames + first * HEIGHT * WIDTH, &at, t);
+            for (int k = 0; k < SIZE * SIZE; k++) {
+                float v = rain[t * SIZE * SIZE + k], m = mask[t * SIZE * SIZE + k];
+                assert_true(isnan(expected[k]) ? m == 0 && v == 0 : m == 1 && v == expected[k]);
+                measured += (double)m;
+                float on_ground = frames[((first + t) * HEIGHT + at.row + k / SIZE) * WIDTH +
+                                         at.column + k % SIZE];
+                changed += m > 0 && !isnan(on_ground) && v != on_ground;
+            }
+        }
+        assert_true(measured >= 0.5 * CELLS);
+        missing += CELLS - measured;
+        total += CELLS;
+    }
+    assert_true(changed > 0.2 * total && missing > 0);
+    gen_samples_free(&s);
+    gen_free(frames);
+    gen_radar_free(&source);
+}
+
+/* Showers that only drift change on the ground, and hardly where the crop moves with them. */
+static void drifting_rain_stands_still(void **state)
+{
+    (void)state;
+    static float rain[8 * SIZE * SIZE], mask[8 * SIZE * SIZE];
+    double change[2] = { 0 };
+    for (int moving = 0; moving < 2; moving++) {
+        gen_radar_sequence *one[1] = { simulated(1, 0) };
+        for (int t = 0; t < KEPT; t++)
+            for (int y = 0; y < HEIGHT; y++)
+                for (int x = 0; x < WIDTH; x++)
+                    one[0]->rain[(t * HEIGHT + y) * WIDTH + x] =
+                        (float)(4 + 2 * sin((x - 1.5 * t) / 4) + 2 * cos((y + 0.8 * t) / 5));
+        gen_samples_options o = {
+            .frames = 8, .size = SIZE, .context = 3, .moving = moving, .missing = 0.3, .seed = 4
+        };
+        gen_samples *s = NULL;
+        assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(gen_samples_get(s, i, rain, mask, NULL), GEN_OK);
+            for (int k = 0; k < 7 * SIZE * SIZE; k++)
+                if (mask[k] > 0 && mask[k + SIZE * SIZE] > 0)
+                    change[moving] += fabs((double)rain[k] - (double)rain[k + SIZE * SIZE]);
+        }
+        gen_samples_free(&s);
+    }
+    assert_true(change[0] > 0 && change[1] < 0.2 * change[0]);
+}
+
+/* Every column its own rain: what a sample holds tells where it is from. */
+static void columns_as_rain(gen_radar_sequence *s)
+{
+    for (int64_t i = 0; i < KEPT * HEIGHT * WIDTH; i++)
+        s->rain[i] = i % WIDTH < 8 ? NAN : (float)(1 + i % WIDTH);
+}
+
+/* The columns of which samples of a part hold values. */
+static void columns_of_part(gen_samples_part part, bool seen[WIDTH])
+{
+    static float rain[CELLS], mask[CELLS];
+    gen_radar_sequence *one[1] = { simulated(1, 0) };
+    gen_samples_options o = { .frames = FRAMES, .size = SIZE, .part = part, .missing = 0.4 };
+    gen_samples *s = NULL;
+    columns_as_rain(one[0]);
+    assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+    memset(seen, 0, WIDTH * sizeof *seen);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(gen_samples_get(s, i, rain, mask, NULL), GEN_OK);
+        for (int k = 0; k < CELLS; k++)
+            if (mask[k] > 0)
+                seen[lroundf(rain[k]) - 1] = true;
+    }
+    gen_samples_free(&s);
+}
+
+static void parts_share_no_column(void **state)
+{
+    (void)state;
+    bool train[WIDTH], validate[WIDTH], all[WIDTH];
+    columns_of_part(GEN_SAMPLES_TRAIN, train);
+    columns_of_part(GEN_SAMPLES_VALIDATE, validate);
+    columns_of_part(GEN_SAMPLES_ALL, all);
+    int trained = 0;
+    for (int x = 0; x < WIDTH; x++) {
+        /* 8 to 72 are measured: a crop of 16 about 3/4 of them, which is 56 */
+        assert_true(validate[x] == (x >= 48 && x < 64));
+        assert_false(train[x] && validate[x]);
+        trained += train[x];
+        assert_true(all[x] == (x >= 8 && x < 72));
+    }
+    assert_true(trained >= 40 && trained <= 48);
+}
+
+/* Nor when they move: it rains 50 mm/h more in the columns that are held out, 40 to 72. */
+static void parts_share_no_value_on_their_way(void **state)
+{
+    (void)state;
+    static float rain[CELLS], mask[CELLS];
+    for (int part = GEN_SAMPLES_TRAIN; part <= GEN_SAMPLES_VALIDATE; part++) {
+        gen_radar_sequence *one[1] = { simulated(1, 0) };
+        gen_samples_options o = { .frames = FRAMES,
+                                  .size = SIZE,
+                                  .context = 2,
+                                  .part = (gen_samples_part)part,
+                                  .moving = true,
+                                  .missing = 0.9 };
+        gen_samples *s = NULL;
+        int missing = 0;
+        for (int t = 0; t < KEPT; t++)
+            for (int y = 0; y < HEIGHT; y++)
+                for (int x = 0; x < WIDTH; x++)
+                    one[0]->rain[(t * HEIGHT + y) * WIDTH + x] =
+                        (float)(4 + 2 * sin((x - 4.0 * t) / 4) + 2 * cos((y + 0.8 * t) / 5) +
+                                (x >= 40 && x < 72 ? 50 : 0));
+        assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+        for (int i = 0; i < 100; i++) {
+            gen_sample_origin at;
+            assert_int_equal(gen_samples_get(s, i, rain, mask, &at), GEN_OK);
+            assert_true(part == GEN_SAMPLES_VALIDATE ? at.column == 48 : at.column <= 24);
+            for (int k = 0; k < CELLS; k++) {
+                missing += mask[k] == 0;
+                assert_true(mask[k] == 0 || (rain[k] > 25) == (part == GEN_SAMPLES_VALIDATE));
+            }
+        }
+        /* 8 columns on either side are nearly enough here. */
+        assert_true(part == GEN_SAMPLES_TRAIN ? missing > 0 : missing < 5 * CELLS);
+        gen_samples_free(&s);
+    }
+}
+
+/* A set by index: the same at every time and from any thread, with crops in one place of a row. */
+static void validation_is_a_fixed_set(void **state)
+{
+    (void)state;
+    static float first[12][CELLS], rain[CELLS], mask[CELLS];
+    for (int threads = 1; threads <= 3; threads++) {
+        gen_samples_options o = { .threads = threads,
+                                  .ahead = 2 * threads,
+                                  .part = GEN_SAMPLES_VALIDATE,
+                                  .as_is = true,
+                                  .moving = true,
+                                  .context = 2,
+                                  .missing = 0.5 };
+        gen_samples *s = open_samples(o);
+        for (int i = 11; i >= 0; i--) {
+            gen_sample_origin at;
+            assert_int_equal(gen_samples_get(s, i, rain, mask, &at), GEN_OK);
+            assert_int_equal(at.turn, 0);
+            if (threads == 1)
+                memcpy(first[i], rain, sizeof rain);
+            assert_memory_equal(first[i], rain, sizeof rain);
+        }
+        gen_samples_free(&s);
+    }
+    assert_memory_not_equal(first[0], first[1], sizeof first[0]);
+}
+
+/* With a context it is the context's rain that counts: here it begins to rain after it. */
+static void what_follows_does_not_draw(void **state)
+{
+    (void)state;
+    static float rain[CELLS], mask[CELLS];
+    for (int context = 0; context < 2; context++) {
+        gen_radar_sequence *one[1] = { simulated(1, 0) };
+        gen_samples_options o = { .frames = 2, .size = SIZE, .context = context, .q_min = 0.01 };
+        gen_samples *s = NULL;
+        gen_sample_origin at;
+        for (int64_t i = 0; i < KEPT * HEIGHT * WIDTH; i++)
+            one[0]->rain[i] = i < HEIGHT * WIDTH ? 0 : 1;
+        one[0]->frames = 2;
+        assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+        assert_int_equal(gen_samples_get(s, 0, rain, mask, &at), GEN_OK);
+        assert_float_equal(at.q, context ? 0.01 : 0.01 + 0.1 * (1 - exp(-1)) / 2, 1e-6);
+        gen_samples_free(&s);
+    }
 }
 
 /* One half is dry, in the other it rains 1 mm/h: crops of only one of them are taken as their
@@ -167,6 +402,19 @@ static void what_cannot_be_is_said(void **state)
     assert_int_equal(gen_samples_create(&s, one, 0, &o), GEN_EDATA);
     o.size = 12;
     assert_int_equal(gen_samples_create(&s, one, 0, &o), GEN_EINVAL);
+    o = (gen_samples_options){ .frames = 2, .size = SIZE, .moving = true, .context = 1 };
+    assert_int_equal(gen_samples_create(&s, one, 0, &o), GEN_EINVAL);
+    assert_non_null(strstr(gen_last_error(), "a context of 1, expected 2 or more of them"));
+    o = (gen_samples_options){ .frames = 2, .size = 32, .part = GEN_SAMPLES_TRAIN };
+    one[0] = simulated(1, 0);
+    assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_OK);
+    gen_samples_free(&s);
+    o.moving = true;
+    o.context = 2;
+    one[0] = simulated(1, 0);
+    assert_int_equal(gen_samples_create(&s, one, 1, &o), GEN_EDATA);
+    assert_non_null(
+        strstr(gen_last_error(), "has 75 columns: too few to hold out 64 and leave 32"));
     one[0] = simulated(1, 0);
     for (int64_t i = 0; i < KEPT * HEIGHT * WIDTH; i++)
         one[0]->rain[i] = NAN;
@@ -188,7 +436,9 @@ static void any_allocation_may_fail(void **state)
     int n = 1;
     for (; status != GEN_OK && n < 100; n++) {
         gen_radar_sequence *one[1] = { simulated(1, 0) };
-        gen_samples_options o = { .frames = 2, .size = SIZE, .ahead = 3 };
+        gen_samples_options o = {
+            .frames = 2, .size = SIZE, .ahead = 3, .moving = true, .context = 2
+        };
         gen_samples *s = NULL;
         gen_alloc_fail_at((uint64_t)n);
         status = gen_samples_create(&s, one, 1, &o);
@@ -205,6 +455,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_are_what_their_origin_says),
         cmocka_unit_test(samples_depend_on_their_number_alone),
+        cmocka_unit_test(samples_that_move_are_seen_along_the_motion),
+        cmocka_unit_test(drifting_rain_stands_still),
+        cmocka_unit_test(parts_share_no_column),
+        cmocka_unit_test(parts_share_no_value_on_their_way),
+        cmocka_unit_test(validation_is_a_fixed_set),
+        cmocka_unit_test(what_follows_does_not_draw),
         cmocka_unit_test(rain_is_drawn_more_often),
         cmocka_unit_test(what_cannot_be_is_said),
         cmocka_unit_test(any_allocation_may_fail),
