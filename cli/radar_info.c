@@ -81,8 +81,7 @@ static void print_text(const gen_radar_sequence *s)
         printf(" every %g min", (double)s->step / 60);
     printf("\ngrid        %lld x %lld cells", (long long)g->height, (long long)g->width);
     if (g->width > 1)
-        printf(" of %g %s", fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1),
-               g->degrees ? "degrees" : "m");
+        printf(" of %g %s", gen_radar_cell(g).x, g->degrees ? "degrees" : "m");
     printf("\nprojection  ");
     print_plain(g->proj4 ? g->proj4 : g->mapping_name ? g->mapping_name : "none");
     printf("missing     %.1f %%\n", 100 * sum.missing_share);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Parts of a sequence, and coarser grids. All in place: frames become smaller, the memory stays.
+ * Size of cells, parts of a sequence, and coarser grids. All in place: frames become smaller, the
+ * memory stays.
  */
 #include <math.h>
 #include <string.h>
@@ -9,6 +10,27 @@
 #include "weather/projection.h"
 
 #define EDGE_POINTS 200 /* along each edge of a box of degrees */
+
+#define DEGREE 111200.0 /* m, of latitude */
+
+/* ---- size of cells ----------------------------------------------------------------------- */
+
+static double spacing(const double *v, int64_t n)
+{
+    return n > 1 ? fabs(v[n - 1] - v[0]) / (double)(n - 1) : 0;
+}
+
+gen_radar_cell_size gen_radar_cell(const gen_radar_grid *g)
+{
+    double x = spacing(g->x, g->width), y = spacing(g->y, g->height);
+    gen_radar_cell_size size = { .x = x, .y = y, .ground_x = x, .ground_y = y };
+    if (g->degrees) {
+        double latitude = g->height > 0 ? 0.5 * (g->y[0] + g->y[g->height - 1]) : 0;
+        size.ground_x = x * DEGREE * cos(latitude * 3.14159265358979323846 / 180);
+        size.ground_y = y * DEGREE;
+    }
+    return size;
+}
 
 /* ---- rows and columns -------------------------------------------------------------------- */
 

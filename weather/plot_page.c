@@ -27,13 +27,8 @@ enum {
 /* Width of a cell over its height, as seen on the ground. */
 static double cell_aspect(const gen_radar_grid *g)
 {
-    if (g->height < 2 || g->width < 2)
-        return 1;
-    double dx = fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1);
-    double dy = fabs(g->y[g->height - 1] - g->y[0]) / (double)(g->height - 1);
-    if (g->degrees)
-        dx *= cos(0.5 * (g->y[0] + g->y[g->height - 1]) * 3.14159265358979323846 / 180);
-    double aspect = dx / dy;
+    const gen_radar_cell_size cell = gen_radar_cell(g);
+    double aspect = cell.ground_y > 0 ? cell.ground_x / cell.ground_y : 1;
     return aspect > 0.1 && aspect < 10 ? aspect : 1;
 }
 

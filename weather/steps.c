@@ -210,12 +210,11 @@ static gen_status sort_rates(steps *k)
     return GEN_OK;
 }
 
+/* Width on the ground, or 1 where the grid does not tell a likely one. */
 static double cell_km(const gen_radar_grid *g)
 {
-    double cell = g->width > 1 ? fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1) : 0;
-    double latitude = g->height > 0 ? 0.5 * (g->y[0] + g->y[g->height - 1]) : 0;
-    cell = g->degrees ? cell * 111.2 * cos(latitude * 3.14159265358979323846 / 180) : cell / 1000;
-    return cell > 1e-3 && cell < 1e3 ? cell : 1;
+    double km = gen_radar_cell(g).ground_x / 1000;
+    return km > 1e-3 && km < 1e3 ? km : 1;
 }
 
 static gen_status prepare(steps *k, gen_pool *pool)

@@ -115,7 +115,7 @@ static gen_status begin(gen_verify *v, const verify_case *c)
     w->leads = c->f->lead_steps;
     w->members = c->f->members;
     w->degrees = g->degrees;
-    w->cell = g->width > 1 ? fabs(g->x[g->width - 1] - g->x[0]) / (double)(g->width - 1) : 0;
+    w->cell = gen_radar_cell(g).x;
     return create_scores(v);
 }
 
@@ -137,10 +137,11 @@ static gen_status like_the_first(const gen_verify *v, const verify_case *c)
 
 /* ---- observations -------------------------------------------------------------------------- */
 
-/* Where `part` begins in `all`, along one axis; -1: nowhere. */
-static int64_t find_axis(const double *all, int64_t n, const double *part, int64_t m)
+/* Where `part` begins in `all`, along one axis, to a hundredth of a cell (0: of a unit); -1:
+ * nowhere. */
+static int64_t find_axis(const double *all, int64_t n, const double *part, int64_t m, double cell)
 {
-    double cell = n > 1 ? fabs(all[n - 1] - all[0]) / (double)(n - 1) : 1;
+    cell = cell > 0 ? cell : 1;
     for (int64_t at = 0; at + m <= n; at++)
         if (fabs(all[at] - part[0]) <= 1e-2 * cell &&
             fabs(all[at + m - 1] - part[m - 1]) <= 1e-2 * cell)
@@ -158,7 +159,7 @@ static bool same_place(const gen_radar_grid *a, const gen_radar_grid *b)
     if (gen_projection_open(&p, a) == GEN_OK && gen_projection_open(&q, b) == GEN_OK &&
         gen_projection_inverse(p, x, y, &lat[0], &lon[0]) &&
         gen_projection_inverse(q, x, y, &lat[1], &lon[1])) {
-        double cell = b->width > 1 ? fabs(b->x[b->width - 1] - x) / (double)(b->width - 1) : 1;
+        double cell = b->width > 1 ? gen_radar_cell(b).x : 1;
         double degrees = b->degrees ? cell : cell / 111200;
         double east = remainder(lon[0] - lon[1], 360) * cos(lat[0] * 3.14159265358979323846 / 180);
         same = hypot(lat[0] - lat[1], east) <= 0.25 * degrees;
@@ -171,8 +172,9 @@ static bool same_place(const gen_radar_grid *a, const gen_radar_grid *b)
 static gen_status place(verify_case *c)
 {
     const gen_radar_grid *all = &c->seen->grid, *part = &c->f->grid;
-    c->row = find_axis(all->y, all->height, part->y, part->height);
-    c->column = find_axis(all->x, all->width, part->x, part->width);
+    const gen_radar_cell_size cell = gen_radar_cell(all);
+    c->row = find_axis(all->y, all->height, part->y, part->height, cell.y);
+    c->column = find_axis(all->x, all->width, part->x, part->width, cell.x);
     if (all->degrees != part->degrees || c->row < 0 || c->column < 0)
         return gen_fail(GEN_EDATA,
                         "the cells of '%s' (%lld x %lld) are not among those of the observations "

@@ -29,6 +29,15 @@ typedef struct gen_radar_grid {
     char *attributes;   /* JSON object of every attribute of the grid mapping variable, or NULL */
 } gen_radar_grid;
 
+/* How far apart neighbouring cells are, on average, along x and y: in the grid's own unit, and in
+ * metres on the ground (of a grid in degrees: at its middle latitude). 0 along an axis of one cell.
+ */
+typedef struct gen_radar_cell_size {
+    double x, y;
+    double ground_x, ground_y; /* m */
+} gen_radar_cell_size;
+GEN_API gen_radar_cell_size gen_radar_cell(const gen_radar_grid *g);
+
 /* What the numbers of a radar file are. */
 typedef enum gen_radar_quantity {
     GEN_RADAR_OTHER, /* no rain: quality, visibility ...; readable as native values only */

@@ -46,6 +46,25 @@ static void expect_sentence(gen_status found, gen_status status, const char *par
                  gen_last_error(), gen_status_name(status), part);
 }
 
+/* Degrees on the ground by the series of the WGS 84 ellipsoid (NGA): at 52 N 68678 and 111267 m. */
+static void cells_have_a_size(void **state)
+{
+    (void)state;
+    gen_radar_sequence *s = make(5, 7, 100, 50, 250, "+proj=merc");
+    gen_radar_cell_size c = gen_radar_cell(&s->grid);
+    assert_true(c.x == 250 && c.y == 250 && c.ground_x == 250 && c.ground_y == 250);
+    gen_radar_free(&s);
+    s = make(5, 7, 4, 52.02, 0.01, NULL);
+    c = gen_radar_cell(&s->grid);
+    assert_true(fabs(c.x - 0.01) < 1e-9 && fabs(c.y - 0.01) < 1e-9);
+    assert_true(fabs(c.ground_x - 686.78) < 0.005 * 686.78);
+    assert_true(fabs(c.ground_y - 1112.67) < 0.005 * 1112.67);
+    s->grid.width = s->grid.height = 1;
+    c = gen_radar_cell(&s->grid);
+    assert_true(c.x == 0 && c.y == 0 && c.ground_x == 0 && c.ground_y == 0);
+    gen_radar_free(&s);
+}
+
 static void cells_are_cut_out(void **state)
 {
     (void)state;
@@ -166,9 +185,8 @@ static void boxes_are_projected(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cells_are_cut_out),
-        cmocka_unit_test(blocks_become_means),
-        cmocka_unit_test(degrees_are_cut_out),
+        cmocka_unit_test(cells_have_a_size),   cmocka_unit_test(cells_are_cut_out),
+        cmocka_unit_test(blocks_become_means), cmocka_unit_test(degrees_are_cut_out),
         cmocka_unit_test(boxes_are_projected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
