@@ -291,6 +291,7 @@ CLI := \
     cli/main.c \
     cli/model.c \
     cli/model_run.c \
+    cli/models.c \
     cli/networks.c \
     cli/terminal.c \
 
@@ -447,6 +448,8 @@ STATIC := $(if $(HAVE_WEATHER),$(B)/libgen-weather.a) $(B)/libgen.a
 SHARED := $(B)/libgen.so $(if $(HAVE_WEATHER),$(B)/libgen-weather.so)
 PC := $(B)/libgen.pc $(if $(HAVE_WEATHER),$(B)/libgen-weather.pc)
 LINKS := $(if $(HAVE_WEATHER),gen-nowcast)
+# Trained models and their cards, where the tree has them.
+MODELS := $(if $(HAVE_WEATHER),$(wildcard weather/models/*.safetensors weather/models/*.md))
 LINK_LIBS = $(STATIC) $(if $(HAVE_WEATHER),$(WEATHER_LIBS)) $(CORE_LIBS)
 
 .DEFAULT_GOAL := all
@@ -490,6 +493,9 @@ $(B)/obj/%.o: %.c $(B)/flags | ready $(STAGED)
 
 # A loop over every cell that is read.
 $(B)/obj/weather/codec/rate.o: CFLAGS_ALL += -O3 -fno-trapping-math
+
+# The last place where it looks for bundled models. No stamp: an installation elsewhere is found first.
+$(B)/obj/cli/models.o: private CFLAGS_ALL += -DGEN_DATADIR='"$(DATADIR)"'
 
 define ISA_RULE
 $(B)/obj/%.$(1).o: %.c $(B)/flags | ready $(STAGED)
@@ -657,13 +663,16 @@ install: all
 	    ln -sf $$s.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$$s || exit 1; done
 	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/libgen
+	if [ -n "$(MODELS)" ]; then install -d $(DESTDIR)$(DATADIR)/models && \
+	    install -m 644 $(MODELS) $(DESTDIR)$(DATADIR)/models; fi
 
 ## uninstall: removes what install put there
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/gen $(LINKS:%=$(DESTDIR)$(BINDIR)/%)
 	rm -f $(foreach l,libgen libgen-weather,$(DESTDIR)$(LIBDIR)/$(l).a $(DESTDIR)$(LIBDIR)/$(l).so* \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/$(l).pc)
-	rm -rf $(DESTDIR)$(INCLUDEDIR)/libgen
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/libgen $(DESTDIR)$(DATADIR)/models
+	-rmdir $(DESTDIR)$(DATADIR) 2>/dev/null
 
 ## config: what was found
 config:

@@ -9,6 +9,7 @@
 #include <libgen/plan.h>
 
 #include "cli/command.h"
+#include "cli/models.h"
 #include "libgen/backends/backend.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
@@ -63,6 +64,19 @@ static void print_ops(const gen_backend *b)
     }
 }
 
+static void print_models(void)
+{
+    char path[PATH_MAX], places[1024];
+    printf("bundled models  ");
+    int found = 0;
+    for (const char *const *name = models_names; *name; name++)
+        if (models_find(*name, path))
+            printf("%s %s (%s)", found++ ? "," : "", *name, path);
+    if (!found)
+        printf(" none in %s", models_places(places, sizeof places));
+    printf("\n");
+}
+
 static void print_text(const gen_backend *b, bool with_ops)
 {
     printf("gen %s\n", gen_version());
@@ -77,6 +91,7 @@ static void print_text(const gen_backend *b, bool with_ops)
         if (!features[i].built_in)
             printf(" %s", features[i].name);
     printf("\n");
+    print_models();
     if (with_ops)
         print_ops(b);
 }
@@ -105,6 +120,16 @@ static void put_ops(gen_json_writer *w, const gen_backend *b)
     gen_json_close(w, ']');
 }
 
+/* The path of each; null: not found. */
+static void put_models(gen_json_writer *w)
+{
+    char path[PATH_MAX];
+    gen_json_open(w, "bundled_models", '{');
+    for (const char *const *name = models_names; *name; name++)
+        gen_json_put_string(w, *name, models_find(*name, path) ? path : NULL);
+    gen_json_close(w, '}');
+}
+
 static gen_status print_json(const gen_backend *b, bool with_ops)
 {
     gen_json_writer w = { 0 };
@@ -117,6 +142,7 @@ static gen_status print_json(const gen_backend *b, bool with_ops)
     for (int i = 0; i < GEN_LEN(features); i++)
         gen_json_put_bool(&w, features[i].name, features[i].built_in);
     gen_json_close(&w, '}');
+    put_models(&w);
     if (with_ops)
         put_ops(&w, b);
     gen_json_close(&w, '}');
@@ -142,7 +168,7 @@ static gen_status run_info(gen_run *r)
 
 const gen_command gen_commands_info[] = {
     { .name = "info",
-      .help = "Version, instruction set, threads and built-in features.",
+      .help = "Version, instruction set, threads, built-in features, bundled models.",
       .options = options,
       .settings_size = sizeof(struct info_settings),
       .takes = GEN_TAKES_JSON | GEN_TAKES_COMPUTE,

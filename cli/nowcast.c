@@ -6,12 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/models.h"
 #include "cli/nowcast.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
 
 #define CONTEXT 4 /* frames that any method uses */
 #define DEFAULT_LEAD 90
+
+/* --method: the methods stand behind it, in the order of gen_nowcast_method. */
+enum { AUTO };
 
 #define AT(field) .offset = offsetof(nowcast_settings, field)
 static const gen_option options[] = {
@@ -21,12 +25,13 @@ static const gen_option options[] = {
     { GEN_OPT_INT, "lead", AT(lead), .preset = DEFAULT_LEAD, .min = 1, .max = 14400, .value = "MIN",
       .help = "minutes ahead, a multiple of the files' step; when not given, the last step within "
               "the default" },
-    { GEN_OPT_CHOICE, "method", AT(method), .preset = GEN_NOWCAST_ADVECTION,
-      .choices = "advection|persistence|dgmr|steps",
+    { GEN_OPT_CHOICE, "method", AT(choice), .preset = AUTO,
+      .choices = "auto|advection|persistence|dgmr|steps",
       .help = "advection moves the rain along its motion (2 frames or more); persistence repeats "
-              "the newest frame; dgmr generates members by a network (4 frames and -m MODEL); "
-              "steps perturbs advection in scale, time and motion (2 frames, better 3; ask for "
-              "--members 20). The first two have one answer: members of them are equal" },
+              "the newest frame; dgmr generates members by a network (4 frames; the model of -m, "
+              "or the bundled one); steps perturbs advection in scale, time and motion (2 frames, "
+              "better 3; ask for --members 20). The first two have one answer: members of them are "
+              "equal. auto is dgmr where there is a model, and advection else" },
     { GEN_OPT_STRING, "plot", AT(plot), .value = "DIR",
       .help = "also write maps to this folder: one for each lead time, an overview, and of what is "
               "asked for the probabilities of --exceed and the amounts of --accumulate" },
@@ -80,31 +85,66 @@ static gen_status lead_steps(const forecast *f, int64_t *steps)
     return GEN_OK;
 }
 
-/* The model, and what the output says about where it comes from. */
 static gen_status load_model(forecast *f)
 {
-    char digest[65];
-    size_t size = strlen(f->source) + 128;
-    char *longer;
-    GEN_TRY(gen_model_load(&f->model, f->run->common.model));
-    GEN_TRY(gen_model_digest(f->model, digest));
-    GEN_TRY(GEN_ALLOC(&longer, size, "source"));
-    snprintf(longer, size, "%s; model %s, sha256 %s", f->source, f->model->arch->name, digest);
-    gen_free(f->source);
-    f->source = longer;
+    GEN_TRY(gen_model_load(&f->model, f->choice.model));
+    GEN_TRY(gen_model_digest(f->model, f->digest));
     f->nowcast.model = f->model;
     f->nowcast.consume_model = 1;
     return GEN_OK;
 }
 
+gen_status remark(forecast *f, const char *text)
+{
+    size_t had = f->comment ? strlen(f->comment) : 0, size = had + strlen(text) + 3;
+    char *longer;
+    gen_log(GEN_LOG_WARN, "%s", text);
+    GEN_TRY(GEN_ALLOC(&longer, size, "comment"));
+    snprintf(longer, size, "%s%s%s", had ? f->comment : "", had ? "; " : "", text);
+    gen_free(f->comment);
+    f->comment = longer;
+    return f->file ? gen_forecast_comment(f->file, f->comment) : GEN_OK;
+}
+
+/* A method that nobody asked for gives way where there are too few frames for it. */
+static gen_status give_way(forecast *f)
+{
+    char text[512];
+    gen_nowcast_options *n = &f->nowcast, advection = *n;
+    advection.method = GEN_NOWCAST_ADVECTION;
+    if (gen_nowcast_check(f->s, n) != GEN_EDATA || gen_nowcast_check(f->s, &advection) != GEN_OK)
+        return GEN_OK; /* gen_nowcast says it, if it is an error */
+    (void)gen_nowcast_check(f->s, n);
+    snprintf(text, sizeof text, "advection instead of %s: %s", method_names[n->method],
+             gen_last_error());
+    gen_model_free(&f->model);
+    n->model = NULL;
+    n->method = GEN_NOWCAST_ADVECTION;
+    n->members = 1; /* more would be equal */
+    return remark(f, text);
+}
+
+static gen_status choose(forecast *f)
+{
+    f->nowcast.method = f->choice.method;
+    if (f->choice.method != GEN_NOWCAST_DGMR)
+        return GEN_OK;
+    GEN_TRY(load_model(f));
+    return f->choice.ours ? give_way(f) : GEN_OK;
+}
+
 gen_status describe_forecast(forecast *f)
 {
-    size_t size = strlen(f->s->source) + 128;
+    size_t size = strlen(f->s->source) + 256;
+    bool dgmr = f->nowcast.method == GEN_NOWCAST_DGMR;
     gen_free(f->source);
     f->source = NULL;
     GEN_TRY(GEN_ALLOC(&f->source, size, "source"));
-    snprintf(f->source, size, "libgen %s, method %s, from %s", gen_version(),
-             method_names[f->nowcast.method], f->s->source);
+    int n = snprintf(f->source, size, "libgen %s, method %s, from %s", gen_version(),
+                     method_names[f->nowcast.method], f->s->source);
+    if (dgmr)
+        snprintf(f->source + n, size - (size_t)n, "; model %s, sha256 %s", f->model->arch->name,
+                 f->digest);
     return GEN_OK;
 }
 
@@ -124,9 +164,9 @@ static gen_status prepare(forecast *f)
     gen_nowcast_options *n = &f->nowcast;
     f->cells = f->s->grid.height * f->s->grid.width;
     f->reference = f->s->time[f->s->frames - 1];
-    n->method = (gen_nowcast_method)f->o->method;
-    GEN_TRY(lead_steps(f, &n->lead_steps));
     n->members = c->samples ? c->samples : 1;
+    GEN_TRY(choose(f));
+    GEN_TRY(lead_steps(f, &n->lead_steps));
     n->seed = (uint64_t)c->seed;
     n->threads = (int)c->threads;
     n->device = c->device;
@@ -134,8 +174,7 @@ static gen_status prepare(forecast *f)
     n->memory_budget = c->memory_budget;
     n->progress = f->run->progress;
     GEN_TRY(history_text(&f->history, f->run));
-    GEN_TRY(describe_forecast(f));
-    return n->method == GEN_NOWCAST_DGMR ? load_model(f) : GEN_OK;
+    return describe_forecast(f);
 }
 
 gen_status open_forecast(forecast *f)
@@ -151,7 +190,8 @@ gen_status open_forecast(forecast *f)
                                .without_members = f->o->products.without_members,
                                .source = f->source,
                                .history = f->history };
-    return gen_forecast_create(&f->file, f->run->common.output, &info);
+    GEN_TRY(gen_forecast_create(&f->file, f->run->common.output, &info));
+    return f->comment ? gen_forecast_comment(f->file, f->comment) : GEN_OK;
 }
 
 gen_status take_member(void *cookie, int64_t member, const float *rain)
@@ -219,6 +259,8 @@ static gen_status report(const forecast *f)
     gen_json_put_int(&w, "height", f->s->grid.height);
     gen_json_put_int(&w, "width", f->s->grid.width);
     gen_json_put_int(&w, "pictures", f->pictures);
+    gen_json_put_string(&w, "model", n->method == GEN_NOWCAST_DGMR ? f->choice.model : NULL);
+    gen_json_put_string(&w, "comment", f->comment);
     GEN_TRY(products_series_json(&f->products, &w));
     gen_json_close(&w, '}');
     GEN_TRY(gen_json_finish(&w, &text));
@@ -237,24 +279,49 @@ static void forecast_free(forecast *f)
     file_list_free(&f->files);
     gen_free(f->history);
     gen_free(f->source);
+    gen_free(f->comment);
     free_pictures(f);
     products_free(&f->products);
 }
 
-static gen_status check_call(const gen_run *r, const nowcast_settings *o)
+/* The method, and its model: -m, or the bundled one. */
+static gen_status resolve(nowcast_choice *c, const gen_run *r, const nowcast_settings *o)
+{
+    char places[1024];
+    const char *given = r->common.model;
+    bool named = o->choice != AUTO;
+    bool found = given || models_find("nowcast", c->model);
+    c->ours = !named && !given;
+    c->method = named   ? (gen_nowcast_method)(o->choice - 1)
+                : found ? GEN_NOWCAST_DGMR
+                        : GEN_NOWCAST_ADVECTION;
+    if (c->method != GEN_NOWCAST_DGMR) {
+        c->model[0] = 0;
+        if (given)
+            return gen_fail(GEN_EINVAL,
+                            "nowcast: -m %s: --method %s has no model, expected --method dgmr",
+                            given, method_names[c->method]);
+        return GEN_OK;
+    }
+    if (!found)
+        return gen_fail(GEN_EMODEL,
+                        "nowcast: --method dgmr needs a model: give -m FILE; there is no bundled "
+                        "nowcast.safetensors in %s",
+                        models_places(places, sizeof places));
+    if (given && snprintf(c->model, PATH_MAX, "%s", given) >= PATH_MAX)
+        return gen_fail(GEN_EINVAL, "nowcast: -m: the path is too long: '%.80s'", given);
+    return GEN_OK;
+}
+
+static gen_status check_call(const gen_run *r, const nowcast_settings *o, nowcast_choice *c)
 {
     if (!r->common.output)
         return gen_fail(GEN_EINVAL, "nowcast: where to? give -o FILE.nc");
-    if (o->method == GEN_NOWCAST_DGMR && !r->common.model)
-        return gen_fail(GEN_EMODEL, "nowcast: --method dgmr needs a model, -m FILE");
-    if (o->method != GEN_NOWCAST_DGMR && r->common.model)
-        return gen_fail(GEN_EINVAL,
-                        "nowcast: -m %s: --method %s has no model, expected --method dgmr",
-                        r->common.model, method_names[o->method]);
-    if (o->method != GEN_NOWCAST_DGMR && r->common.device && strcmp(r->common.device, "cpu") != 0 &&
+    GEN_TRY(resolve(c, r, o));
+    if (c->method != GEN_NOWCAST_DGMR && r->common.device && strcmp(r->common.device, "cpu") != 0 &&
         strcmp(r->common.device, "auto") != 0)
         return gen_fail(GEN_EDEVICE, "nowcast: --method %s runs on the CPU, not on '%s'",
-                        method_names[o->method], r->common.device);
+                        method_names[c->method], r->common.device);
     return check_live(r, o);
 }
 
@@ -263,7 +330,7 @@ static gen_status run_nowcast(gen_run *r)
     gen_status status;
     bool nothing_new = false;
     forecast f = { .run = r, .o = r->settings };
-    GEN_TRY(check_call(r, f.o));
+    GEN_TRY(check_call(r, f.o, &f.choice));
     leave_hdf5_at_exit();
     GEN_GOTO(products_parse(&f.products, r, &f.o->products));
     if (f.o->products.without_members && !f.products.any)
@@ -312,7 +379,7 @@ const gen_command gen_commands_nowcast[] = {
       .examples = "gen nowcast rain.nc -o forecast.nc --plot out --film out.gif\n"
                   "gen nowcast radar/ --at 2017-01-31T10:00 --lead 60 -o forecast.nc\n"
                   "gen nowcast radar/ --latest --max-age 15min -o 'out/nowcast_%Y%m%dT%H%M.nc'\n"
-                  "gen nowcast rain.nc --method dgmr -m dgmr.safetensors --members 20 --seed 1 "
-                  "-o forecast.nc\n" },
+                  "gen nowcast rain.nc --members 20 --seed 1 -o forecast.nc\n"
+                  "gen nowcast rain.nc -m dgmr.safetensors --members 20 -o forecast.nc\n" },
     { 0 },
 };

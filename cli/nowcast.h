@@ -6,6 +6,8 @@
 #ifndef GEN_CLI_NOWCAST_H
 #define GEN_CLI_NOWCAST_H
 
+#include <limits.h>
+
 #include <libgen/model.h>
 #include <libgen/plot.h>
 
@@ -18,23 +20,33 @@ typedef struct nowcast_settings {
     const char *at, *plot, *film;
     const char *max_age, *deadline, *lock, *status, *now; /* of nowcast_live.c */
     int64_t latest;
-    int64_t lead, method, encoding, latitudes;
+    int64_t lead, choice, encoding, latitudes;
     product_settings products;
 } nowcast_settings;
 
 extern const char *const method_names[]; /* by gen_nowcast_method */
 
+/* What --method and -m come to. */
+typedef struct nowcast_choice {
+    gen_nowcast_method method;
+    bool ours;            /* not asked for by name: advection may stand in for it */
+    char model[PATH_MAX]; /* of method dgmr, else empty */
+} nowcast_choice;
+
 typedef struct forecast {
     gen_run *run;
     nowcast_settings *o;
+    nowcast_choice choice;
     struct live *live; /* of --latest, else NULL */
     file_list files;
     gen_radar_sequence *s;
     gen_model *model; /* of method dgmr, else NULL */
+    char digest[65];  /* its */
     gen_nowcast_options nowcast;
     gen_forecast *file;
     product_call products;
     char *history, *source;
+    char *comment; /* what happened on the way, "a; b"; NULL: nothing */
     int64_t cells, reference;
     int64_t column[NOWCAST_COLUMNS]; /* lead steps in the overview, from 0 */
     int columns;
@@ -72,6 +84,8 @@ void shorten_pictures(forecast *, int64_t planned, int64_t members);
 gen_status describe_forecast(forecast *);
 gen_status open_forecast(forecast *);
 gen_nowcast_sink take_member;
+/* A warning that the file's `comment` repeats, also when it is open already. */
+gen_status remark(forecast *, const char *text);
 
 /* ---- --latest: nowcast_live.c ------------------------------------------------------------ */
 

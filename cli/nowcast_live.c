@@ -128,7 +128,7 @@ gen_status live_start(forecast *f)
     GEN_TRY(GEN_ALLOC(&l, 1, "a run"));
     f->live = l;
     l->lock = -1;
-    l->planned = (gen_nowcast_method)f->o->method;
+    l->planned = f->choice.method;
     l->members_planned = f->run->common.samples ? f->run->common.samples : 1;
     gen_terminal_watch(keep_warning, l);
     GEN_TRY(take_options(l, f->o));
@@ -282,7 +282,7 @@ gen_status live_read(forecast *f, int64_t frames, bool *nothing_new)
     GEN_TRY(radar_options(&o, f->run));
     o.lenient = true;
     o.max_frames = frames;
-    o.min_frames = gen_nowcast_frames(l->planned);
+    o.min_frames = gen_nowcast_frames(f->choice.ours ? GEN_NOWCAST_ADVECTION : l->planned);
     o.first = INT64_MIN;
     o.last = l->now + AHEAD;
     GEN_TRY(gen_radar_read(&f->s, (const char *const *)f->files.path, f->files.n, &o));
@@ -391,9 +391,8 @@ static gen_status advection(forecast *f, gen_nowcast_sink *sink)
 /* What was done about lack of time, on stderr, in the status and in the file. */
 static gen_status say_late(forecast *f)
 {
-    gen_log(GEN_LOG_WARN, "%s", f->live->comment);
     f->live->outcome = "degraded";
-    return gen_forecast_comment(f->file, f->live->comment);
+    return remark(f, f->live->comment);
 }
 
 static gen_status end_early(forecast *f)
@@ -452,7 +451,12 @@ static gen_status members_in_time(forecast *f)
 gen_status live_nowcast(forecast *f)
 {
     struct live *l = f->live;
-    bool one_answer = l->planned == GEN_NOWCAST_ADVECTION || l->planned == GEN_NOWCAST_PERSISTENCE;
+    gen_nowcast_method method = f->nowcast.method;
+    bool one_answer = method == GEN_NOWCAST_ADVECTION || method == GEN_NOWCAST_PERSISTENCE;
+    if (method != l->planned) {
+        snprintf(l->comment, sizeof l->comment, "%s", f->comment ? f->comment : "");
+        l->outcome = "degraded";
+    }
     if (l->deadline > 0 && !one_answer)
         return members_in_time(f);
     GEN_TRY(gen_nowcast(f->s, &f->nowcast, take_member, f));

@@ -134,18 +134,32 @@ int64_t gen_nowcast_frames(gen_nowcast_method method)
     return methods[method].frames;
 }
 
+static gen_status start(job *j, const gen_radar_sequence *s, const gen_nowcast_options *options)
+{
+    *j = (job){ .s = s, .cells = s->grid.height * s->grid.width };
+    if (options)
+        j->o = *options;
+    j->o.lead_steps = j->o.lead_steps ? j->o.lead_steps : 18;
+    j->o.members = j->o.members ? j->o.members : 1;
+    if (s->frames < 1 || j->cells < 1)
+        return gen_fail(GEN_EDATA, "nowcast: the sequence holds no frame");
+    j->newest = s->rain + (s->frames - 1) * j->cells;
+    return check(j);
+}
+
+gen_status gen_nowcast_check(const gen_radar_sequence *s, const gen_nowcast_options *options)
+{
+    job j;
+    return start(&j, s, options);
+}
+
 gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                        gen_nowcast_sink *sink, void *cookie)
 {
-    job j = { .s = s, .sink = sink, .cookie = cookie, .cells = s->grid.height * s->grid.width };
-    if (options)
-        j.o = *options;
-    j.o.lead_steps = j.o.lead_steps ? j.o.lead_steps : 18;
-    j.o.members = j.o.members ? j.o.members : 1;
-    if (s->frames < 1 || j.cells < 1)
-        return gen_fail(GEN_EDATA, "nowcast: the sequence holds no frame");
-    j.newest = s->rain + (s->frames - 1) * j.cells;
-    GEN_TRY(check(&j));
+    job j;
+    GEN_TRY(start(&j, s, options));
+    j.sink = sink;
+    j.cookie = cookie;
     gen_status status = GEN_EINVAL;
     switch (j.o.method) {
     case GEN_NOWCAST_ADVECTION:

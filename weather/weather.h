@@ -240,6 +240,10 @@ typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *r
 /* The least frames of a method: 2, 1, 4. */
 GEN_API int64_t gen_nowcast_frames(gen_nowcast_method method);
 
+/* Whether gen_nowcast could begin with these frames and options; its errors, without its work. */
+GEN_API gen_status gen_nowcast_check(const gen_radar_sequence *s,
+                                     const gen_nowcast_options *options);
+
 /* Nowcast from the newest frames of s. Members are drawn from (seed, member), so any of them can be
  * made again alone. EDATA: too few frames (says how many it needs and found), all missing. */
 GEN_API gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,

@@ -52,7 +52,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         rain, forecast, products = (os.path.join(folder, n + ".nc") for n in ("rain", "forecast", "products"))
         run([gen, "radar", "simulate", "--frames", "4", *size, "-o", rain])
-        nowcast = [gen, "nowcast", rain, "--members", "20", "--lead", "90", "--force", "-o", forecast]
+        nowcast = [gen, "nowcast", rain, "--method", "advection", "--members", "20", "--lead", "90", "--force", "-o", forecast]
         print("### Products of 20 members x 18 lead times x %s x %s\n" % (size[1], size[3]))
         print("| | s | peak MB |\n|---|---|---|")
         rows = [("`gen nowcast`, advection", nowcast),

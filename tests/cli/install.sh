@@ -16,6 +16,17 @@ done
 check "private headers stay home" test ! -e "$root/usr/include/libgen/base"
 check "headers are files, not links into the tree" test -z "$(find "$root/usr/include" -type l)"
 
+# Models lie beside the program, wherever both are.
+models=$root/usr/share/libgen/models
+if needs_bundled "the bundled model is installed"; then
+    check "the bundled model is installed" cmp -s weather/models/nowcast.safetensors "$models/nowcast.safetensors"
+else
+    mkdir -p "$models" && : >"$models/nowcast.safetensors"
+fi
+(unset GEN_MODELS && "$root/usr/bin/gen" info) >"$tmp/stdout"
+check "the program that is installed finds models beside it" \
+    grep -qF "bundled models   nowcast ($models/nowcast.safetensors)" "$tmp/stdout"
+
 # The prefix is moved instead of setting a sysroot, which would also move what the system has.
 export PKG_CONFIG_PATH=$root/usr/lib/pkgconfig
 pc() { pkg-config --define-variable=prefix="$root/usr" "$@"; }

@@ -10,6 +10,8 @@ case $B in /*) ;; *) B=$PWD/$B ;; esac
 gen=$B/gen
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+# Whether the tree has a trained model or not, the other tests are of the same forecasts.
+export GEN_MODELS=$tmp/no-models
 
 ok() { echo "ok $1"; }
 not_ok() { echo "not ok $1"; }
@@ -18,6 +20,14 @@ skip() { echo "skip $1"; }
 # For scripts of verbs and networks that WITH_WEATHER=no leaves out.
 needs_weather() {
     "$gen" --help | grep -q nowcast || { skip "the weather room is not built"; exit 0; }
+}
+
+# For what needs the trained model of the tree: skips the checks of these names while it has none.
+needs_bundled() {
+    local name
+    [ -e weather/models/nowcast.safetensors ] && return 0
+    for name; do skip "$name: weather/models/nowcast.safetensors is not in the tree"; done
+    return 1
 }
 
 # check NAME COMMAND...: passes when the command succeeds.

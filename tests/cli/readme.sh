@@ -4,6 +4,7 @@
 # The commands in README.md print what README.md says.
 . tests/cli/lib.bash
 needs_weather
+unset GEN_MODELS # as a reader has it
 root=$PWD
 mkdir "$tmp/work"
 cd "$tmp/work" || exit 1

@@ -62,7 +62,7 @@ def our_forecast(gen, frames, steps, folder):
     source, target = os.path.join(folder, "in.nc"), os.path.join(folder, "out.nc")
     write(source, frames, 300)
     start = time.time()
-    subprocess.run([gen, "nowcast", source, "--lead", str(5 * steps), "--encoding", "float", "-q",
+    subprocess.run([gen, "nowcast", source, "--method", "advection", "--lead", str(5 * steps), "--encoding", "float", "-q",
                     "--force", "-o", target], check=True)
     taken = time.time() - start
     with netCDF4.Dataset(target) as d:
