@@ -416,6 +416,7 @@ BENCHES := \
     tests/bench/read_radar.c \
     tests/bench/serve_gen.c \
     tests/bench/serve_scores.c \
+    tests/bench/train_step.c \
 
 # Kernel files built once per instruction set, chosen at run time: name.c -> name.<isa>.o with
 # -DGEN_KERNEL_ISA=<isa>.

@@ -222,6 +222,8 @@ typedef struct gen_phase_info {
     uint64_t held_bytes;  /* moments, sums of gradients, averages, states that wait */
 } gen_phase_info;
 GEN_API gen_phase_info gen_phase_describe(const gen_phase *p);
+/* gen_plan_dump of its plan; timing runs leave the phase as it was. */
+GEN_API gen_status gen_phase_dump(gen_phase *p, int runs, FILE *out);
 
 /* One turn: `repeats` steps, each looked at and judged before it is committed. *loss: mean over the
  * steps that were committed, NaN when there was none. Anything but GEN_COMMIT in *verdict ends the

@@ -181,6 +181,11 @@ gen_phase_info gen_phase_describe(const gen_phase *p)
     return p->info;
 }
 
+gen_status gen_phase_dump(gen_phase *p, int runs, FILE *out)
+{
+    return gen_plan_dump(p->plan, runs, out);
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static void discard(gen_phase *p)
