@@ -139,6 +139,7 @@ BACKENDS := \
     libgen/backends/cpu/elementwise.c \
     libgen/backends/cpu/index.c \
     libgen/backends/cpu/matmul.c \
+    libgen/backends/cpu/matvec.c \
     libgen/backends/cpu/norm.c \
     libgen/backends/cpu/pool.c \
     libgen/backends/cpu/reduce.c \

@@ -37,8 +37,15 @@ static const matmul_case
     shared_ta = { { 3, { 3, 5, 4 } }, { 2, { 5, 2 } }, { 1, 0 } },
     shared_tb = { { 4, { 2, 2, 4, 5 } }, { 2, { 3, 5 } }, { 0, 1 } },
     shared_tab = { { 3, { 2, 5, 4 } }, { 2, { 3, 5 } }, { 1, 1 } },
+    column_ta = { { 2, { 150, 1100 } }, { 2, { 150, 1 } }, { 1, 0 } },
+    column_tb = { { 2, { 700, 70 } }, { 2, { 1, 70 } }, { 0, 1 } },
+    row_ta    = { { 2, { 33, 1 } }, { 2, { 33, 517 } }, { 1, 0 } },
+    row_tb    = { { 3, { 1, 1, 130 } }, { 2, { 300, 130 } }, { 0, 1 } },
+    outer     = { { 2, { 90, 1 } }, { 2, { 333, 1 } }, { 0, 1 } },
+    outer_ta  = { { 2, { 1, 7 } }, { 2, { 1, 19 } }, { 1, 0 } },
     bench_sq  = { { 2, { 512, 512 } }, { 2, { 512, 512 } }, { 0, 0 } },
     bench_vec = { { 2, { 1, 1024 } }, { 2, { 4096, 1024 } }, { 0, 1 } },
+    bench_pow = { { 2, { 192, 1728 } }, { 2, { 192, 1 } }, { 1, 0 } },
     bench_att = { { 3, { 4, 256, 64 } }, { 3, { 4, 256, 64 } }, { 0, 1 } };
 /* clang-format on */
 
@@ -50,5 +57,8 @@ const check_case check_matmul[] = {
     ROW(batch_tab, 0), ROW(batch_2, 0),   ROW(attention, 0),  ROW(shared, 0),
     ROW(shared_ta, 0), ROW(shared_tb, 0), ROW(shared_tab, 0), ROW(bench_sq, CHECK_BENCH),
     ROW(bench_vec, CHECK_BENCH),          ROW(bench_att, CHECK_BENCH),
+    ROW(bench_pow, CHECK_BENCH),
+    ROW(column_ta, 0), ROW(column_tb, 0), ROW(row_ta, 0),     ROW(row_tb, 0),
+    ROW(outer, 0),     ROW(outer_ta, 0),
     { 0 },
 };

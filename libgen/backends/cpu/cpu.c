@@ -13,7 +13,7 @@
 #include "libgen/backends/cpu/finish.h"
 #include "libgen/backends/cpu/vector.h"
 
-extern const gen_kernel gen_winograd_conv;
+extern const gen_kernel gen_winograd_conv, gen_matvec_kernel;
 
 /* In front what beats what stands behind it. */
 static const gen_kernel *const library_kernels[] = {
@@ -22,6 +22,7 @@ static const gen_kernel *const library_kernels[] = {
     &gen_dnnl_conv_transpose_kernel,
     &gen_dnnl_conv_dw_kernel,
     &gen_dnnl_linear_kernel,
+    &gen_matvec_kernel,
     &gen_dnnl_matmul_kernel,
     NULL,
 };

@@ -133,13 +133,39 @@ static double sum(const float *x, int64_t n)
     return lane[0];
 }
 
+/* More lanes than the compiler unrolls whole, so that it vectorises the loop over them. */
+#define TOPS 64
+
+static float dot(const float *x, const float *z, int64_t n)
+{
+    float lane[TOPS] = { 0 };
+    int64_t i = 0;
+    for (; i + TOPS <= n; i += TOPS)
+        for (int k = 0; k < TOPS; k++)
+            lane[k] = MADD(x[i + k], z[i + k], lane[k]);
+    for (int k = 0; i < n; i++, k++)
+        lane[k] = MADD(x[i], z[i], lane[k]);
+    for (int width = TOPS / 2; width > 0; width /= 2)
+        for (int k = 0; k < width; k++)
+            lane[k] += lane[k + width];
+    return lane[0];
+}
+
+static void combine(float *y, const float *k, int64_t m, const float *x, int64_t step, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = 0;
+    for (int64_t j = 0; j < m; j++, x += step) {
+        float a = k[j];
+        EACH(i, n)
+        y[i] = MADD(a, x[i], y[i]);
+    }
+}
+
 static inline float larger(float a, float b)
 {
     return a > b ? a : a != a ? a : b;
 }
-
-/* More lanes than the compiler unrolls whole, so that it vectorises the loop over them. */
-#define TOPS 64
 
 static float max(const float *x, int64_t n)
 {
@@ -210,6 +236,8 @@ const gen_vec TABLE(GEN_KERNEL_ISA) = {
     .from_bf16 = from_bf16,
     .to_bf16 = to_bf16,
     .sum = sum,
+    .dot = dot,
+    .combine = combine,
     .max = max,
     .exp_minus = exp_minus,
     .add_into = add_into,

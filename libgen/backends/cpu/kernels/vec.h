@@ -32,6 +32,9 @@ typedef struct gen_vec {
     void (*to_bf16)(uint16_t *y, const float *x, int64_t n); /* to nearest even; NaN stays NaN */
 
     double (*sum)(const float *x, int64_t n);
+    float (*dot)(const float *x, const float *z, int64_t n);
+    /* y[i] = sum of k[j] * x[j * step + i] over j < m, in the order of j; y is no input */
+    void (*combine)(float *y, const float *k, int64_t m, const float *x, int64_t step, int64_t n);
     float (*max)(const float *x, int64_t n); /* NaN wins */
     void (*exp_minus)(float *y, const float *x, int64_t n, float top); /* exp(x - top) */
     void (*add_into)(double *sum, const float *x, int64_t n);
