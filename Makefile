@@ -123,6 +123,7 @@ OPS := \
     libgen/ops/shape_rules.c \
     libgen/ops/softmax.c \
     libgen/ops/strides.c \
+    libgen/ops/turn.c \
 
 BACKENDS := \
     libgen/backends/backend.c \
@@ -146,10 +147,12 @@ BACKENDS := \
     libgen/backends/cpu/peak.c \
     libgen/backends/cpu/reference.c \
     libgen/backends/cpu/softmax.c \
+    libgen/backends/cpu/turn.c \
     libgen/backends/cpu/vector.c \
     libgen/backends/cpu/winograd.c \
 
 PLAN := \
+    libgen/plan/adjoints.c \
     libgen/plan/constant.c \
     libgen/plan/dump.c \
     libgen/plan/memory.c \

@@ -65,6 +65,11 @@ GEN_API gen_node *gen_conv_transpose(gen_graph *g, gen_node *y, gen_node *w, gen
 GEN_API gen_node *gen_conv_dw(gen_graph *g, gen_node *x, gen_node *dy, const int64_t kernel[3],
                               const gen_conv_attr *attr);
 
+/* ---- turn.c -------------------------------------------------------------------------------- */
+
+/* [Cout,Cin,*k] -> [Cin,Cout,*k], taps in reverse: the weights of the adjoint for stride 1. */
+GEN_API gen_node *gen_turn(gen_graph *g, gen_node *w);
+
 /* ---- matmul.c ------------------------------------------------------------------------------ */
 
 /* a [*B,M,K], b [*B,K,N] -> [*B,M,N]; leading axes equal, or b of rank 2 shared by all. */

@@ -43,7 +43,9 @@ enum {
     GEN_RULE_IN_PLACE = 1 << 9,   /* outputs over dead inputs, concat parts written in place */
     GEN_RULE_WINOGRAD = 1 << 10,  /* 4.5: kernel choice */
     GEN_RULE_SUMS = 1 << 11,      /* 3: gradients of a weight used many times, and of slices: one */
-    GEN_RULES_ALL = (1 << 12) - 1
+    GEN_RULE_TRIM = 1 << 12,      /* taps that see padding only are left out */
+    GEN_RULE_ADJOINTS = 1 << 13,  /* gradients in forward ops, which other rules serve */
+    GEN_RULES_ALL = (1 << 14) - 1
 };
 
 typedef struct gen_plan_options {

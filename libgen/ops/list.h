@@ -19,6 +19,8 @@
     X(conv)                                                                                        \
     X(conv_transpose)                                                                              \
     X(conv_dw)                                                                                     \
+    /* turn.c */                                                                                   \
+    X(turn)                                                                                        \
     /* matmul.c */                                                                                 \
     X(matmul)                                                                                      \
     /* norm.c */                                                                                   \

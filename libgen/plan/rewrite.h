@@ -62,6 +62,10 @@ gen_status gen_rewrite_run(gen_graph **graph, gen_node *outputs[], int n_outputs
 gen_status gen_survey_sums(gen_rewrite *r, void **data);
 gen_rule gen_rule_sums;
 
+/* adjoints.c: what only reverse mode reads; convolutions smaller than their kernels; gradients said
+ * in forward ops. */
+gen_rule gen_rule_identity, gen_rule_trim, gen_rule_turn, gen_rule_unpool, gen_rule_pointwise_dw;
+
 /* The passes in order, in rules.c. Ends with a NULL name. */
 extern const gen_pass gen_passes[];
 

@@ -443,13 +443,23 @@ static gen_node *lower(gen_rewrite *r, gen_node *old, gen_node *const in[])
 /* ---- in this order
  * --------------------------------------------------------------------------------- */
 
+static gen_node *adjoints(gen_rewrite *r, gen_node *old, gen_node *const in[])
+{
+    gen_node *n = gen_rule_turn(r, old, in);
+    n = n ? n : gen_rule_unpool(r, old, in);
+    return n ? n : gen_rule_pointwise_dw(r, old, in);
+}
+
 /* An empty pass after rules that leave equal nodes behind lets the next ones see them as one. */
 const gen_pass gen_passes[] = {
+    { .name = "identity", .rule = gen_rule_identity },
     { .name = "lower", .rule = lower }, /* first: kernels are asked about the dtype that they get */
+    { .name = "trim", .needs = GEN_RULE_TRIM, .rule = gen_rule_trim },
+    { .name = "sums", .needs = GEN_RULE_SUMS, .rule = gen_rule_sums, .survey = gen_survey_sums },
+    { .name = "adjoints", .needs = GEN_RULE_ADJOINTS, .rule = adjoints },
     { .name = "commute", .needs = GEN_RULE_COMMUTE, .rule = commute },
     { .name = "split", .needs = GEN_RULE_SPLIT, .rule = split, .survey = survey_split },
     { .name = "clean", .needs = GEN_RULE_CSE },
-    { .name = "sums", .needs = GEN_RULE_SUMS, .rule = gen_rule_sums, .survey = gen_survey_sums },
     { .name = "batch", .needs = GEN_RULE_BATCH, .rule = batch, .survey = survey_batch },
     { .name = "up-sample", .needs = GEN_RULE_UPSAMPLE, .rule = fold_upsample },
     { .name = "pool", .needs = GEN_RULE_POOL, .rule = fold_pool },

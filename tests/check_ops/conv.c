@@ -72,6 +72,11 @@ static gen_node *build_dw(check *c)
     return gen_conv_dw(c->g, x, dy, k->kernel, &k->attr);
 }
 
+static gen_node *build_turn(check *c)
+{
+    return gen_turn(c->g, check_in(c, weight_shape(c->arg)));
+}
+
 /* ---- plain: all three ops -------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -179,8 +184,10 @@ static const conv_case
 #define CONV_ROW(name, f) { &gen_op_conv, #name, build_conv, &name, f },
 #define FUSED_ROW(name, f) { &gen_op_conv, #name, build_conv, &name, (f) | CHECK_REFUSED },
 #define TRANSPOSE_ROW(name, f) { &gen_op_conv_transpose, #name, build_transpose, &name, f },
+#define TURN_ROW(name, f) { &gen_op_turn, #name, build_turn, &name, f },
 #define DW_ROW(name, f) { &gen_op_conv_dw, #name, build_dw, &name, f },
 
 const check_case check_conv[] = { PLAIN(CONV_ROW) FUSED(FUSED_ROW){ 0 } };
 
-const check_case check_conv_adjoints[] = { PLAIN(TRANSPOSE_ROW) PLAIN(DW_ROW){ 0 } };
+const check_case check_conv_adjoints[] = { PLAIN(TRANSPOSE_ROW) PLAIN(DW_ROW) PLAIN(TURN_ROW){
+    0 } };

@@ -118,6 +118,7 @@ static const pad_case
     pad_first  = { { 2, { 3, 5 } }, { 2, 0 }, { 1, 0 }, 2 },
     pad_every  = { { 4, { 2, 1, 3, 2 } }, { 1, 2, 0, 1 }, { 0, 1, 2, 3 }, 0.5 },
     pad_one    = { { 1, { 1 } }, { 3 }, { 0 }, 1 },
+    pad_taps    = { { 4, { 70, 60, 1, 2 } }, { 0, 0, 1, 0 }, { 0, 0, 1, 1 }, 0.5 },
     pad_long   = { { 3, { 40, 41, 20 } }, { 3, 1, 0 }, { 1, 2, 0 }, 0 },
     pad_bench  = { { 4, { 18, 64, 64, 96 } }, { 0, 1, 1 }, { 0, 1, 1 }, 0 };
 /* clang-format on */
@@ -229,6 +230,7 @@ const check_case check_shape[] = {
     { &gen_op_pad, "first", build_pad, &pad_first, 0 },
     { &gen_op_pad, "every axis", build_pad, &pad_every, 0 },
     { &gen_op_pad, "one", build_pad, &pad_one, 0 },
+    { &gen_op_pad, "taps", build_pad, &pad_taps, 0 },
     { &gen_op_pad, "long", build_pad, &pad_long, 0 },
     { &gen_op_pad, "18x64x64x96", build_pad, &pad_bench, CHECK_BENCH },
     { &gen_op_gather, "first", build_gather, &rows_first, 0 },

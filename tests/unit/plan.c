@@ -152,6 +152,17 @@ static gen_node *net_linear(gen_graph *g)
     return gen_tanh(g, gen_linear(g, x, w, NULL));
 }
 
+/* Gradients of the sum of y^2 with respect to two nodes, as one row. */
+static gen_node *gradients_of(gen_graph *g, gen_node *y, gen_node *a, gen_node *b)
+{
+    gen_node *wrt[2] = { a, b }, *grad[2];
+    gen_grad(g, gen_sum(g, gen_reshape(g, gen_square(g, y), GEN_SHAPE(-1)), 1), NULL, wrt, 2,
+             grad);
+    for (int i = 0; i < 2; i++)
+        grad[i] = gen_reshape(g, grad[i], GEN_SHAPE(-1));
+    return gen_concat(g, 0, grad, 2);
+}
+
 /* Gradients of a weight used at three steps, and of what the steps took slices of. */
 static gen_node *net_gradients(gen_graph *g)
 {
@@ -161,14 +172,35 @@ static gen_node *net_gradients(gen_graph *g)
     gen_node *h = gen_input(g, "h", GEN_F32, one);
     gen_node *w = gen_param(g, "w", GEN_SHAPE(8, 8, 3, 3), GEN_INIT_ORTHOGONAL);
     gen_conv_attr same = gen_conv_same(w);
-    gen_node *wrt[2] = { w, x }, *grad[2];
     for (int t = 0; t < T; t++)
         h = gen_tanh(g, gen_add(g, gen_conv(g, h, w, NULL, &same), gen_slice(g, x, 0, 2 * t, 2)));
-    gen_grad(g, gen_sum(g, gen_reshape(g, gen_square(g, h), GEN_SHAPE(-1)), 1), NULL, wrt, 2,
-             grad);
-    for (int i = 0; i < 2; i++)
-        grad[i] = gen_reshape(g, grad[i], GEN_SHAPE(-1));
-    return gen_concat(g, 0, grad, 2);
+    return gradients_of(g, h, w, x);
+}
+
+/* A kernel of 3 x 5 over images of 1 x 2: one row, and all columns but the outermost. */
+static gen_node *net_tiny(gen_graph *g)
+{
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(6, 1, 2, 8));
+    gen_node *w = gen_param(g, "w", GEN_SHAPE(16, 8, 3, 5), GEN_INIT_ORTHOGONAL);
+    gen_conv_attr same = gen_conv_same(w);
+    return gradients_of(g, gen_relu(g, gen_conv(g, x, w, NULL, &same)), x, w);
+}
+
+/* Down by pooling and up again, each with a shortcut through a 1x1 convolution. */
+static gen_node *net_there_and_back(gen_graph *g)
+{
+    static const int64_t two[3] = { 2, 2, 1 };
+    const gen_pool_attr half = { .kernel = { 2, 2 } };
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(2, 8, 6, 16));
+    gen_node *w = gen_param(g, "w", GEN_SHAPE(16, 16, 3, 3), GEN_INIT_ORTHOGONAL);
+    gen_node *one = gen_param(g, "one", GEN_SHAPE(16, 16, 1, 1), GEN_INIT_ORTHOGONAL);
+    gen_conv_attr same = gen_conv_same(w);
+    gen_node *y = gen_tanh(g, gen_add(g, gen_avg_pool(g, gen_conv(g, x, w, NULL, &same), &half),
+                                      gen_avg_pool(g, gen_conv(g, x, one, NULL, NULL), &half)));
+    gen_node *up = gen_upsample(g, y, two);
+    y = gen_add(g, gen_conv(g, up, w, NULL, &same), gen_conv(g, up, one, NULL, NULL));
+    gen_node *parts[2] = { gradients_of(g, y, x, w), gradients_of(g, y, one, w) };
+    return gen_concat(g, 0, parts, 2);
 }
 
 /* ---- running them
@@ -240,6 +272,9 @@ static const struct {
     { "in place, residual", net_residual, GEN_RULE_IN_PLACE | GEN_RULE_FUSE, false, false },
     { "constants", net_constants, GEN_RULE_IN_PLACE, false, false },
     { "sums of gradients", net_gradients, GEN_RULE_SUMS, true, false },
+    { "trim", net_tiny, GEN_RULE_TRIM, false, true },
+    { "adjoints", net_there_and_back, GEN_RULE_ADJOINTS | GEN_RULE_UPSAMPLE | GEN_RULE_POOL |
+                                      GEN_RULE_COMMUTE, false, true },
     { "linear", net_linear, GEN_RULE_FUSE, false, false },
 };
 

@@ -223,7 +223,9 @@ const gen_kernel gen_vec_concat_kernel = {
 /* ---- pad ----------------------------------------------------------------------------------- */
 
 /* The result as rows that end with the last padded axis: a row is padding, or padding, a run of x,
- * padding. */
+ * padding. Where rows are short all is filled first, and x copied to its places. */
+enum { SHORT_ROW = 32 };
+
 typedef struct pad_state {
     int axes; /* before the row's */
     int64_t dim[GEN_MAX_RANK], lo[GEN_MAX_RANK], size[GEN_MAX_RANK]; /* size: of x */
@@ -231,6 +233,7 @@ typedef struct pad_state {
     int64_t before, run, after; /* elements of a row */
     int64_t bytes;              /* of an element */
     uint8_t value[8];
+    gen_copy copy; /* of x, where rows are short; rank 0: they are not */
 } pad_state;
 
 typedef struct pad_args {
@@ -261,6 +264,10 @@ static void pad_piece(void *ctx, int piece, int thread)
     int64_t row = piece * s->together, width = s->before + s->run + s->after;
     int64_t end = row + s->together < s->rows ? row + s->together : s->rows;
     (void)thread;
+    if (s->copy.rank) {
+        gen_copy_fill(a->to + row * width * s->bytes, s->value, (end - row) * width, s->bytes);
+        return;
+    }
     for (; row < end; row++) {
         char *to = a->to + row * width * s->bytes;
         int64_t source = source_row(s, row);
@@ -273,6 +280,21 @@ static void pad_piece(void *ctx, int piece, int thread)
         memcpy(to, a->from + source * s->run * s->bytes, (size_t)(s->run * s->bytes));
         gen_copy_fill(to + s->run * s->bytes, s->value, s->after, s->bytes);
     }
+}
+
+static void describe_places(gen_copy *c, const gen_node *n)
+{
+    const gen_pad_attr *k = n->attr;
+    gen_shape x = n->in[0]->shape[0];
+    int64_t to[GEN_MAX_RANK], from[GEN_MAX_RANK];
+    gen_steps_dense(n->shape[0], to);
+    gen_steps_dense(x, from);
+    c->size = (int64_t)gen_dtype_size(n->dtype[0]);
+    for (int i = 0; i < x.rank; i++) {
+        c->to_first += k->lo[i] * to[i];
+        gen_copy_axis(c, x.dim[i], to[i], from[i]);
+    }
+    gen_copy_prepare(c);
 }
 
 static gen_status pad_prepare(gen_prepare *p)
@@ -302,6 +324,8 @@ static gen_status pad_prepare(gen_prepare *p)
     }
     s->bytes = (int64_t)gen_dtype_size(n->dtype[0]);
     gen_convert(s->value, n->dtype[0], &k->value, GEN_F64, 1);
+    if (s->before + s->run + s->after < SHORT_ROW && s->rows > 1)
+        describe_places(&s->copy, n);
     s->together = gen_vec_ceil(GEN_PIECE, s->before + s->run + s->after);
     s->pieces = gen_vec_ceil(s->rows, s->together);
     p->state = s;
@@ -315,6 +339,8 @@ static gen_status pad_run(void *state, const void *const in[], void *const out[]
     pad_args a = { s, out[0], in[0] };
     (void)workspace;
     gen_vec_run(b, s->pieces, s->rows * (s->before + s->run + s->after), pad_piece, &a);
+    if (s->copy.rank)
+        gen_copy_run(&s->copy, out[0], in[0], b);
     return GEN_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "libgen/backends/cpu/finish.h"
 #include "libgen/backends/cpu/vector.h"
 
-extern const gen_kernel gen_winograd_conv, gen_matvec_kernel;
+extern const gen_kernel gen_winograd_conv, gen_matvec_kernel, gen_turn_kernel;
 
 /* In front what beats what stands behind it. */
 static const gen_kernel *const library_kernels[] = {
@@ -24,6 +24,7 @@ static const gen_kernel *const library_kernels[] = {
     &gen_dnnl_linear_kernel,
     &gen_matvec_kernel,
     &gen_dnnl_matmul_kernel,
+    &gen_turn_kernel,
     NULL,
 };
 static const gen_kernel *const last_kernels[] = { &gen_reference_kernel, NULL };
