@@ -296,6 +296,9 @@ static void build(gen_net *net, const void *config, const gen_port *in, int n_in
       .choices = "spatial|channel-rows", .help = "axes of the self-attention" },                   \
     { .type = GEN_OPT_CHOICE, .name = "mix-order", .offset = FIELD(mix_order), .preset = order,    \
       .choices = "frame|channel", .help = "outermost in the channels of the mixing convolutions" },\
+    { .type = GEN_OPT_CHOICE, .name = "coordinates", .offset = FIELD(coordinates),                 \
+      .preset = GEN_DGMR_GROUND, .choices = "ground|rain",                                         \
+      .help = "cells lie on the ground, or move with the rain" },                                  \
     { .type = GEN_OPT_END }
 
 static const gen_option paper_config[] = { CONFIG(

@@ -21,6 +21,10 @@ enum { GEN_DGMR_HIDDEN_OUTPUT, GEN_DGMR_HIDDEN_INPUT };
  * none, for training with few sequences a batch, whose statistics are no good. */
 enum { GEN_DGMR_NORM_LEADS, GEN_DGMR_NORM_NONE };
 
+/* What the network's cells stand for: places on the ground, or in the air that moves with the rain
+ * and lies over them in the newest frame. Of no concern to the network itself. */
+enum { GEN_DGMR_GROUND, GEN_DGMR_RAIN };
+
 /* The paper's and openclimatefix's networks differ in the defaults only: one table each. */
 typedef struct gen_dgmr_config {
     int64_t steps;            /* lead times of the arch's build; any number may be run */
@@ -37,6 +41,7 @@ typedef struct gen_dgmr_config {
     int64_t norm;          /* GEN_DGMR_NORM_* */
     int64_t attention;     /* gen_attention_kind */
     int64_t mix_order;     /* GEN_DGMR_*_MAJOR */
+    int64_t coordinates;   /* GEN_DGMR_GROUND, GEN_DGMR_RAIN */
 } gen_dgmr_config;
 
 extern GEN_API const gen_arch gen_dgmr_arch;     /* "dgmr": paper and pseudo-code */

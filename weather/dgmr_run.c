@@ -9,6 +9,10 @@
  * The grid is padded with dry cells at its south and east edge to multiples of 32; rain is clamped
  * at 0 on the way in and out. Cells that the newest frame does not measure are missing in the
  * output.
+ *
+ * A network in the rain's coordinates gets its frames as they are seen along the motion that they
+ * show, from where the rain is in the newest one, and each of its frames is moved on by its lead
+ * time.
  */
 #include "weather/dgmr_run.h"
 
@@ -20,7 +24,9 @@
 #include <libgen/random.h>
 
 #include "libgen/base/alloc.h"
+#include "libgen/base/pool.h"
 #include "weather/dgmr.h"
+#include "weather/trace.h"
 
 /* Bytes of activations where the caller names none: few lead times at a time cost little speed. */
 #define BUDGET_A_CELL 1500
@@ -45,6 +51,10 @@ struct run {
     gen_plan *latent, *sampler;
     float *state[GEN_DGMR_LEVELS]; /* the conditioning stack's */
     const float *newest;           /* [height,width] of the frames */
+    gen_motion motion;             /* of the rain; without nodes where the network's cells are of
+                                      the ground */
+    gen_pool *pool;                /* that moves the rain; NULL as well */
+    float *frame;                  /* [height,width] that is moved; NULL as well */
     float *rain;                   /* [lead_steps,height,width], one member */
 };
 
@@ -197,20 +207,74 @@ static gen_status choose_chunk(struct run *r)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* frames [F,height,width] onto the padded grid, and the states that follow from them. */
+/* What is needed to move rain, if the network's cells move. */
+static gen_status find_motion(struct run *r, const float *frames)
+{
+    int64_t cells = r->height * r->width;
+    int64_t n = r->c->frames < GEN_MOTION_FRAMES ? r->c->frames : GEN_MOTION_FRAMES;
+    if (r->c->coordinates != GEN_DGMR_RAIN)
+        return GEN_OK;
+    GEN_TRY(gen_pool_create(&r->pool, r->o->threads));
+    GEN_TRY(gen_alloc_raw((void **)&r->frame, (uint64_t)cells, sizeof *r->frame,
+                          "nowcast: a frame that moves"));
+    return gen_motion_estimate(&r->motion, frames + (r->c->frames - n) * cells, n, r->height,
+                               r->width, r->pool);
+}
+
+/* A frame [height,width] onto the padded grid. */
+static void pad_frame(const struct run *r, float *to, const float *frame)
+{
+    for (int64_t y = 0; y < r->height; y++)
+        for (int64_t x = 0; x < r->width; x++)
+            to[y * r->padded_w + x] = fmaxf(frame[y * r->width + x], 0); /* 0 of NaN too */
+}
+
+/* All frames [F,height,width] onto the padded grid, as the network's cells see them. */
+static gen_status lay_out_frames(const struct run *r, float *to, const float *frames)
+{
+    gen_trace trace = { 0 };
+    int64_t padded = r->padded_h * r->padded_w;
+    memset(to, 0, (size_t)(r->c->frames * padded) * sizeof *to);
+    if (r->frame)
+        GEN_TRY(gen_trace_create(&trace, &r->motion, NULL, gen_pool_threads(r->pool)));
+    for (int64_t f = r->c->frames - 1; f >= 0; f--) {
+        const float *frame = frames + f * r->height * r->width;
+        if (r->frame) {
+            gen_trace_warp(r->frame, &trace, frame, GEN_TRACE_CUBIC, r->pool);
+            gen_trace_step(&trace, &r->motion, 1, r->pool);
+            frame = r->frame;
+        }
+        pad_frame(r, to + f * padded, frame);
+    }
+    gen_trace_free(&trace);
+    return GEN_OK;
+}
+
+/* The member's frames from where its rain is in the newest frame to where it will be. */
+static gen_status move_on(const struct run *r)
+{
+    gen_trace trace;
+    if (!r->frame)
+        return GEN_OK;
+    GEN_TRY(gen_trace_create(&trace, &r->motion, NULL, gen_pool_threads(r->pool)));
+    for (int64_t lead = 0; lead < r->o->lead_steps; lead++) {
+        float *rain = r->rain + lead * r->height * r->width;
+        gen_trace_step(&trace, &r->motion, 1, r->pool);
+        gen_trace_warp(r->frame, &trace, rain, GEN_TRACE_CUBIC, r->pool);
+        memcpy(rain, r->frame, (size_t)(r->height * r->width) * sizeof *rain);
+    }
+    gen_trace_free(&trace);
+    return GEN_OK;
+}
+
+/* The states that follow from frames [F,height,width]. */
 static gen_status run_conditioning(struct run *r, const float *frames)
 {
     gen_plan *plan = NULL;
     gen_status status = plan_conditioning(r, &plan);
     if (status)
         return status;
-    float *to = gen_plan_input(plan, "frames").data;
-    memset(to, 0, (size_t)(r->c->frames * r->padded_h * r->padded_w) * sizeof *to);
-    for (int64_t y = 0; y < r->c->frames * r->height; y++) {
-        float *row = to + (y / r->height * r->padded_h + y % r->height) * r->padded_w;
-        for (int64_t x = 0; x < r->width; x++)
-            row[x] = fmaxf(frames[y * r->width + x], 0); /* 0 of NaN too */
-    }
+    GEN_GOTO(lay_out_frames(r, gen_plan_input(plan, "frames").data, frames));
     struct share share = { .whole = &r->o->progress, .total = (double)r->o->members };
     GEN_GOTO(gen_plan_run(plan, &(gen_progress){ report_share, &share }));
     for (int i = 0; i < GEN_DGMR_LEVELS; i++) {
@@ -283,7 +347,7 @@ static gen_status run_member(struct run *r, int64_t member)
                    gen_tensor_bytes(&last));
         }
     }
-    return GEN_OK;
+    return move_on(r);
 }
 
 static gen_status check(const struct run *r)
@@ -314,6 +378,7 @@ gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
                            sizeof *r.rain, "nowcast: a member"));
     GEN_GOTO(
         gen_backend_open(&r.backend, options->device ? options->device : "cpu", options->threads));
+    GEN_GOTO(find_motion(&r, frames));
     GEN_GOTO(run_conditioning(&r, frames));
     GEN_GOTO(plan_latent(&r, &r.latent));
     GEN_GOTO(choose_chunk(&r));
@@ -329,6 +394,9 @@ done:
     gen_backend_close(&r.backend);
     for (int i = 0; i < GEN_DGMR_LEVELS; i++)
         gen_free(r.state[i]);
+    gen_motion_free(&r.motion);
+    gen_pool_free(&r.pool);
+    gen_free(r.frame);
     gen_free(r.rain);
     return status;
 }

@@ -232,7 +232,8 @@ typedef struct gen_nowcast_options {
 } gen_nowcast_options;
 
 /* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement
- * (advection: also where the rain would come from beyond what was measured).
+ * (advection, and models in the rain's coordinates: also where the rain would come from beyond what
+ * was measured).
  * Called in order of member; a status other than GEN_OK stops the nowcast and is returned. `rain`
  * is valid during the call only. */
 typedef gen_status gen_nowcast_sink(void *cookie, int64_t member, const float *rain);

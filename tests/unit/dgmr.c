@@ -2,7 +2,7 @@
  *
  * DGMR's generator: parameter counts of the paper and of openclimatefix, any width, foreign names;
  * and the runner: a few lead times at a time give what all at once give, members stand alone, any
- * grid, cancelling.
+ * grid, cancelling; coordinates that move with the rain.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -21,6 +21,7 @@
 #include "libgen/graph/op.h"
 #include "weather/dgmr.h"
 #include "weather/dgmr_run.h"
+#include "weather/trace.h"
 
 static gen_dgmr_config config_of(const gen_arch *arch, double width)
 {
@@ -162,12 +163,19 @@ static int cancel(void *cookie, const char *what, double done, double total)
     return done > 0.5 * total;
 }
 
-static gen_model *small_model(void)
+static gen_model *model_in(int64_t coordinates)
 {
     gen_model *m;
     gen_dgmr_config c = config_of(&gen_dgmr_arch, 0.1);
+    assert_int_equal(c.coordinates, GEN_DGMR_GROUND);
+    c.coordinates = coordinates;
     assert_int_equal(gen_model_create(&m, &gen_dgmr_arch, &c, 5), GEN_OK);
     return m;
+}
+
+static gen_model *small_model(void)
+{
+    return model_in(GEN_DGMR_GROUND);
 }
 
 static void fill_frames(float *frames)
@@ -322,6 +330,110 @@ static void bad_values_are_reported(void **state)
     gen_model_free(&m);
 }
 
+/* ---- coordinates that move with the rain ----------------------------------------------------- */
+
+/* Showers that drift by (east, south) a frame; the newest frame is the same for every drift. */
+static void drifting_frames(float *frames, double east, double south)
+{
+    for (int t = 0; t < 4; t++)
+        for (int i = 0; i < CELLS; i++) {
+            double y = i / WIDTH - south * (t - 3), x = i % WIDTH - east * (t - 3);
+            double rain = 6 * sin(x / 5) * cos(y / 4) + 4 * sin(x / 9 + y / 7) + 1;
+            frames[t * CELLS + i] = rain > 0 ? (float)rain : 0;
+        }
+}
+
+static struct kept forecast(const float *frames, int64_t coordinates, int threads)
+{
+    gen_model *m = model_in(coordinates);
+    gen_nowcast_options o = options_of(m, 2);
+    struct kept k = { .rain = calloc(2 * STEPS * CELLS, sizeof(float)) };
+    o.threads = threads;
+    if (gen_dgmr_nowcast(frames, HEIGHT, WIDTH, &o, keep, &k))
+        fail_msg("%s", gen_last_error());
+    gen_model_free(&m);
+    return k;
+}
+
+/* In place, by the motion, `steps` steps back. */
+static void warp(float *rain, const gen_motion *motion, int64_t steps)
+{
+    static float out[CELLS];
+    gen_trace t;
+    assert_int_equal(gen_trace_create(&t, motion, NULL, 1), GEN_OK);
+    for (int64_t k = 0; k < steps; k++)
+        gen_trace_step(&t, motion, 1, NULL);
+    gen_trace_warp(out, &t, rain, GEN_TRACE_CUBIC, NULL);
+    memcpy(rain, out, sizeof out);
+    gen_trace_free(&t);
+}
+
+/* What a network of the ground makes of frames that were moved, moved on: to the byte, at any
+ * number of threads. */
+static void rain_coordinates_move_frames_and_forecast(void **state)
+{
+    (void)state;
+    static float frames[4 * CELLS], still[4 * CELLS];
+    gen_motion motion;
+    drifting_frames(frames, 1.4, -0.8);
+    for (int i = 0; i < 4 * CELLS; i++)
+        if (i % WIDTH < 6 && i % CELLS < 20 * WIDTH)
+            frames[i] = NAN;
+    struct kept got = forecast(frames, GEN_DGMR_RAIN, 1),
+                again = forecast(frames, GEN_DGMR_RAIN, 2);
+    assert_memory_equal(got.rain, again.rain, 2 * STEPS * CELLS * sizeof(float));
+
+    assert_int_equal(gen_motion_estimate(&motion, frames + CELLS, 3, HEIGHT, WIDTH, NULL), GEN_OK);
+    memcpy(still, frames, sizeof still);
+    for (int t = 0; t < 3; t++)
+        warp(still + t * CELLS, &motion, 3 - t);
+    struct kept expected = forecast(still, GEN_DGMR_GROUND, 2);
+    int64_t missing = 0, newest = 0;
+    for (int64_t t = 0; t < 2 * STEPS; t++)
+        warp(expected.rain + t * CELLS, &motion, t % STEPS + 1);
+    for (int64_t i = 0; i < 2 * STEPS * CELLS; i++) {
+        float e = expected.rain[i], g = got.rain[i];
+        assert_true(isnan(e) ? isnan(g) : g == e && g >= 0);
+        missing += isnan(g);
+        newest += isnan(frames[3 * CELLS + i % CELLS]);
+    }
+    assert_true(missing > newest && missing < STEPS * CELLS);
+    free(got.rain);
+    free(again.rain);
+    free(expected.rain);
+    gen_motion_free(&motion);
+}
+
+/* Rain that drifts is forecast as the same rain that stands is, and moved: with the drift that is
+ * true, not the one that was found. Away from what came in over the edge. */
+static void drift_changes_only_the_place(void **state)
+{
+    (void)state;
+    static float frames[4 * CELLS];
+    enum { EAST = 1, LEADS = 8, EDGE = 12 };
+    double apart[2] = { 0 };
+    for (int coordinates = GEN_DGMR_GROUND; coordinates <= GEN_DGMR_RAIN; coordinates++) {
+        drifting_frames(frames, 0, 0);
+        struct kept stands = forecast(frames, coordinates, 2);
+        drifting_frames(frames, EAST, 0);
+        struct kept drifts = forecast(frames, coordinates, 2);
+        double off = 0, size = 0;
+        for (int t = 0; t < LEADS; t++)
+            for (int y = EDGE; y < HEIGHT - EDGE; y++)
+                for (int x = EDGE; x < WIDTH - EDGE - LEADS; x++) {
+                    const float *a = stands.rain + t * CELLS + y * WIDTH + x;
+                    const float *b = drifts.rain + t * CELLS + y * WIDTH + x + EAST * (t + 1);
+                    off += fabs((double)*a - (double)*b);
+                    size += (double)*a;
+                }
+        apart[coordinates] = off / size;
+        free(stands.rain);
+        free(drifts.rain);
+    }
+    print_message("apart: ground %g, rain %g\n", apart[0], apart[1]);
+    assert_true(apart[GEN_DGMR_RAIN] < 0.2 * apart[GEN_DGMR_GROUND]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +444,8 @@ int main(void)
         cmocka_unit_test(same_bytes),
         cmocka_unit_test(stops_when_told),
         cmocka_unit_test(bad_values_are_reported),
+        cmocka_unit_test(rain_coordinates_move_frames_and_forecast),
+        cmocka_unit_test(drift_changes_only_the_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
