@@ -300,6 +300,7 @@ CLI := \
     cli/terminal.c \
 
 CLI_WEATHER := \
+    cli/chart_page.c \
     cli/metrics.c \
     cli/metrics_json.c \
     cli/metrics_plot.c \

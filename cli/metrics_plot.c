@@ -5,58 +5,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/chart_page.h"
 #include "cli/metrics.h"
 #include "cli/weather_files.h"
-#include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
-#include "media/chart.h"
 
-#define MAX_LINES (2 * GEN_SCORE_LIST_MAX + 1) /* each threshold, advection beside it, a diagonal  \
-                                                */
-#define MAX_SHOWN 3                            /* lead times of spectra and probabilities */
+#define MAX_SHOWN 3 /* lead times of spectra and probabilities */
 
-/* A page of charts; what its lines point to lives in the arena. Errors stick. */
+/* A page of charts with what they show. */
 typedef struct page {
     const scores *s;
-    gen_arena arena;
+    chart_page *charts;
     double *lead; /* [leads] minutes */
-    gen_chart chart[9];
-    gen_chart_line line[9][MAX_LINES];
-    int n;
-    bool failed; /* out of memory; the sentence is set */
 } page;
-
-static gen_chart *add_chart(page *p, const char *title, const char *x, const char *y)
-{
-    gen_chart *c = &p->chart[p->n];
-    *c = (gen_chart){ .title = title, .x_label = x, .y_label = y, .lines = p->line[p->n] };
-    p->n++;
-    return c;
-}
-
-/* Room for n values of a new line of the newest chart. */
-static double *add_line(page *p, const char *name, const double *x, int64_t n,
-                        gen_chart_style style, int colour)
-{
-    gen_chart *c = &p->chart[p->n - 1];
-    double *y = gen_arena_alloc(&p->arena, (size_t)n * sizeof *y);
-    p->failed = p->failed || !y;
-    if (!y || c->n == MAX_LINES)
-        return NULL;
-    p->line[p->n - 1][c->n++] = (gen_chart_line){ name, x, y, (int)n, style, colour };
-    return y;
-}
 
 static double shown(gen_number v)
 {
     return v.known ? v.value : NAN;
-}
-
-static const char *name(page *p, const char *format, double v)
-{
-    char *text = gen_arena_printf(&p->arena, format, v);
-    p->failed = p->failed || !text;
-    return text;
 }
 
 /* ---- against lead time --------------------------------------------------------------------- */
@@ -107,7 +72,7 @@ static void lead_line(page *p, const char *label, int method, score_of *of, cons
                       gen_chart_style style, int colour)
 {
     int64_t leads = p->s->view->leads;
-    double *y = add_line(p, label, p->lead, leads, style, colour);
+    double *y = chart_line(p->charts, label, p->lead, leads, style, colour);
     for (int64_t i = 0; y && i < leads; i++)
         y[i] = shown(of(p->s->at[method][i], index[0], index[1]));
 }
@@ -117,7 +82,7 @@ static void methods_chart(page *p, const char *title, score_of *of)
 {
     static const gen_chart_style style[] = { GEN_CHART_POINTS, GEN_CHART_DASHED, GEN_CHART_DASHED,
                                              GEN_CHART_POINTS };
-    add_chart(p, title, "lead time (min)", "mm/h");
+    chart_add(p->charts, title, "lead time (min)", "mm/h");
     for (int m = 0; m < GEN_VERIFY_METHODS; m++)
         if (p->s->at[m])
             lead_line(p, score_method_names[m], m, of, (const int[2]){ 0 }, style[m], m);
@@ -127,12 +92,12 @@ static void methods_chart(page *p, const char *title, score_of *of)
 static void thresholds_chart(page *p, const char *title, score_of *of, int window)
 {
     const gen_score_result *r = p->s->at[0][0];
-    gen_chart *c = add_chart(p, title, "lead time (min)", NULL);
+    gen_chart *c = chart_add(p->charts, title, "lead time (min)", NULL);
     c->y_high = 1;
     for (int t = 0; t < r->thresholds; t++) {
         const int index[2] = { t, window };
-        lead_line(p, name(p, "%g mm/h", r->at[t].threshold), GEN_VERIFY_FORECAST, of, index,
-                  GEN_CHART_POINTS, t);
+        lead_line(p, chart_text(p->charts, "%g mm/h", r->at[t].threshold), GEN_VERIFY_FORECAST, of,
+                  index, GEN_CHART_POINTS, t);
         if (p->s->at[GEN_VERIFY_ADVECTION])
             lead_line(p, t ? NULL : "advection", GEN_VERIFY_ADVECTION, of, index, GEN_CHART_DASHED,
                       t);
@@ -146,12 +111,12 @@ static void score_charts(page *p)
     methods_chart(p, p->s->view->members > 1 ? "CRPS" : "CRPS (mean absolute error)", crps_of);
     thresholds_chart(p, "Critical success index", csi_of, 0);
     if (r->windows)
-        thresholds_chart(
-            p,
-            name(p, "Fractions skill score, %g cells", (double)r->at[0].fss[r->windows / 2].window),
-            fss_of, r->windows / 2);
+        thresholds_chart(p,
+                         chart_text(p->charts, "Fractions skill score, %g cells",
+                                    (double)r->at[0].fss[r->windows / 2].window),
+                         fss_of, r->windows / 2);
     if (p->s->view->members > 1) {
-        add_chart(p, "Spread and error of the mean", "lead time (min)", "mm/h");
+        chart_add(p->charts, "Spread and error of the mean", "lead time (min)", "mm/h");
         lead_line(p, "spread", 0, spread_of, none, GEN_CHART_POINTS, 0);
         lead_line(p, "RMSE of the mean", 0, rmse_of, none, GEN_CHART_POINTS, 1);
     } else {
@@ -176,7 +141,7 @@ static int choose_leads(const page *p, int64_t lead[MAX_SHOWN])
 static void psd_line(page *p, const char *label, const double *x, const gen_score_result *r,
                      const gen_number *psd, gen_chart_style style, int colour)
 {
-    double *y = add_line(p, label, x, r->frequencies - 1, style, colour);
+    double *y = chart_line(p->charts, label, x, r->frequencies - 1, style, colour);
     for (int64_t i = 1; y && psd && i < r->frequencies; i++)
         y[i - 1] = shown(psd[i]);
 }
@@ -189,11 +154,11 @@ static void spectrum_charts(page *p)
     bool km = v->cell > 0 && !v->degrees;
     for (int i = 0; i < n; i++) {
         const gen_score_result *r = p->s->at[0][lead[i]];
-        gen_chart *c = add_chart(p, name(p, "Power spectrum at %g min", p->lead[lead[i]]),
-                                 km ? "wavelength (km)" : "wavelength (cells)", NULL);
+        gen_chart *c = chart_add(
+            p->charts, chart_text(p->charts, "Power spectrum at %g min", p->lead[lead[i]]),
+            km ? "wavelength (km)" : "wavelength (cells)", NULL);
         c->log_x = c->log_y = true;
-        double *x = gen_arena_alloc(&p->arena, (size_t)(r->frequencies + 1) * sizeof *x);
-        p->failed = p->failed || !x;
+        double *x = chart_values(p->charts, r->frequencies);
         for (int64_t k = 1; x && k < r->frequencies; k++)
             x[k - 1] = (km ? v->cell / 1000 : 1) / r->frequency[k];
         if (!x || r->frequencies < 2)
@@ -214,9 +179,8 @@ static void spectrum_charts(page *p)
 static void curve(page *p, const char *label, const void *first, size_t size, int n, size_t x_at,
                   size_t y_at, int colour)
 {
-    double *x = gen_arena_alloc(&p->arena, (size_t)(n + 1) * sizeof *x);
-    double *y = x ? add_line(p, label, x, n, GEN_CHART_POINTS, colour) : NULL;
-    p->failed = p->failed || !x;
+    double *x = chart_values(p->charts, n);
+    double *y = x ? chart_line(p->charts, label, x, n, GEN_CHART_POINTS, colour) : NULL;
     for (int i = 0; y && i < n; i++) {
         const char *at = (const char *)first + (size_t)i * size;
         gen_number a, b;
@@ -230,7 +194,7 @@ static void curve(page *p, const char *label, const void *first, size_t size, in
 static void diagonal(page *p)
 {
     static const double ends[2] = { 0, 1 };
-    double *y = add_line(p, NULL, ends, 2, GEN_CHART_DASHED, -1);
+    double *y = chart_line(p->charts, NULL, ends, 2, GEN_CHART_DASHED, -1);
     if (y)
         memcpy(y, ends, sizeof ends);
 }
@@ -238,9 +202,8 @@ static void diagonal(page *p)
 static void value_curve(page *p, const char *label, const gen_threshold_scores *t, int n,
                         int colour)
 {
-    double *x = gen_arena_alloc(&p->arena, (size_t)(n + 1) * sizeof *x);
-    double *y = x ? add_line(p, label, x, n, GEN_CHART_LINE, colour) : NULL;
-    p->failed = p->failed || !x;
+    double *x = chart_values(p->charts, n);
+    double *y = x ? chart_line(p->charts, label, x, n, GEN_CHART_LINE, colour) : NULL;
     for (int i = 0; y && i < n; i++) {
         x[i] = t->value[i].ratio;
         y[i] = t->value[i].value.known ? fmax(t->value[i].value.value, 0) : NAN;
@@ -249,15 +212,15 @@ static void value_curve(page *p, const char *label, const gen_threshold_scores *
 
 static void rank_chart(page *p, const gen_score_result *r, double minutes)
 {
-    add_chart(p, name(p, "Rank of the observation at %g min", minutes), "rank", "share");
-    double *x = gen_arena_alloc(&p->arena, (size_t)(r->ranks + 1) * sizeof *x);
-    double *y = x ? add_line(p, NULL, x, r->ranks, GEN_CHART_BARS, 0) : NULL;
-    p->failed = p->failed || !x;
+    chart_add(p->charts, chart_text(p->charts, "Rank of the observation at %g min", minutes),
+              "rank", "share");
+    double *x = chart_values(p->charts, r->ranks);
+    double *y = x ? chart_line(p->charts, NULL, x, r->ranks, GEN_CHART_BARS, 0) : NULL;
     for (int64_t i = 0; y && i < r->ranks; i++) {
         x[i] = (double)i;
         y[i] = shown(r->rank[i]);
     }
-    y = x ? add_line(p, NULL, x, r->ranks, GEN_CHART_DASHED, -1) : NULL;
+    y = x ? chart_line(p->charts, NULL, x, r->ranks, GEN_CHART_DASHED, -1) : NULL;
     for (int64_t i = 0; y && i < r->ranks; i++)
         y[i] = 1 / (double)r->ranks;
 }
@@ -267,71 +230,56 @@ static void probability_charts(page *p)
 {
     int64_t lead[MAX_SHOWN];
     int n = choose_leads(p, lead);
-    for (int i = n > 2 ? 1 : 0; i < n && p->n + 4 <= 8; i++) {
+    for (int i = n > 2 ? 1 : 0; i < n && p->charts->n + 4 <= 8; i++) {
         const gen_score_result *r = p->s->at[0][lead[i]];
         double minutes = p->lead[lead[i]];
-        gen_chart *c = add_chart(p, name(p, "Reliability at %g min", minutes),
+        gen_chart *c = chart_add(p->charts, chart_text(p->charts, "Reliability at %g min", minutes),
                                  "forecast probability", "observed frequency");
         c->y_high = 1;
         diagonal(p);
         for (int t = 0; t < r->thresholds; t++)
-            curve(p, name(p, "%g mm/h", r->at[t].threshold), r->at[t].reliability,
+            curve(p, chart_text(p->charts, "%g mm/h", r->at[t].threshold), r->at[t].reliability,
                   sizeof(gen_reliability_bin), r->bins, offsetof(gen_reliability_bin, forecast),
                   offsetof(gen_reliability_bin, observed), t);
-        c = add_chart(p, name(p, "ROC at %g min", minutes), "false alarm rate",
-                      "probability of detection");
+        c = chart_add(p->charts, chart_text(p->charts, "ROC at %g min", minutes),
+                      "false alarm rate", "probability of detection");
         c->y_high = 1;
         diagonal(p);
         for (int t = 0; t < r->thresholds; t++)
-            curve(p, name(p, "%g mm/h", r->at[t].threshold), r->at[t].roc, sizeof(gen_roc_point),
-                  r->roc_points, offsetof(gen_roc_point, fa), offsetof(gen_roc_point, pod), t);
-        c = add_chart(p, name(p, "Economic value at %g min", minutes), "cost / loss", NULL);
+            curve(p, chart_text(p->charts, "%g mm/h", r->at[t].threshold), r->at[t].roc,
+                  sizeof(gen_roc_point), r->roc_points, offsetof(gen_roc_point, fa),
+                  offsetof(gen_roc_point, pod), t);
+        c = chart_add(p->charts, chart_text(p->charts, "Economic value at %g min", minutes),
+                      "cost / loss", NULL);
         c->log_x = true;
         c->y_high = 1;
         for (int t = 0; t < r->thresholds; t++)
-            value_curve(p, name(p, "%g mm/h", r->at[t].threshold), &r->at[t], r->ratios, t);
+            value_curve(p, chart_text(p->charts, "%g mm/h", r->at[t].threshold), &r->at[t],
+                        r->ratios, t);
         rank_chart(p, r, minutes);
     }
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static gen_status file_path(const char *folder, const char *file, char **out)
-{
-    size_t size = strlen(folder) + strlen(file) + 2;
-    GEN_TRY(GEN_ALLOC(out, size, "a file name"));
-    snprintf(*out, size, "%s/%s", folder, file);
-    return GEN_OK;
-}
-
 static gen_status save(const gen_run *r, const scores *s, const char *folder, const char *file,
                        void (*draw)(page *p), int columns)
 {
     gen_status status;
-    page *p = NULL;
-    char *path = NULL, heading[200];
-    const gen_media_info info = { "Forecast scores", r->command_line, r->common.force };
-    GEN_GOTO(GEN_ALLOC(&p, 1, "charts"));
-    GEN_GOTO(file_path(folder, file, &path));
-    p->s = s;
-    p->lead = gen_arena_alloc(&p->arena, (size_t)s->view->leads * sizeof *p->lead);
-    p->failed = !p->lead;
-    for (int64_t i = 0; p->lead && i < s->view->leads; i++)
-        p->lead[i] = (double)s->view->lead[i] / 60;
-    if (!p->failed)
-        draw(p);
-    if (p->failed)
-        GEN_GOTO(GEN_ENOMEM);
+    page p = { .s = s };
+    char heading[200];
+    GEN_TRY(chart_page_create(&p.charts));
+    p.lead = chart_values(p.charts, s->view->leads);
+    for (int64_t i = 0; p.lead && i < s->view->leads; i++)
+        p.lead[i] = (double)s->view->lead[i] / 60;
+    if (p.lead)
+        draw(&p);
     snprintf(heading, sizeof heading, "%lld forecast%s of %lld member%s, %lld x %lld cells",
              (long long)s->view->cases, s->view->cases > 1 ? "s" : "", (long long)s->view->members,
              s->view->members > 1 ? "s" : "", (long long)s->view->crop[2],
              (long long)s->view->crop[3]);
-    GEN_GOTO(gen_charts_write(path, p->chart, p->n, columns, heading, &info));
-done:
-    if (p)
-        gen_arena_free(&p->arena);
-    gen_free(p);
-    gen_free(path);
+    status = chart_page_save(p.charts, r, folder, file, "Forecast scores", heading, columns);
+    chart_page_free(&p.charts);
     return status;
 }
 
@@ -340,13 +288,8 @@ static const char *const files[] = { "scores.png", "spectra.png", "probabilities
 gen_status scores_plot_check(const gen_run *r, const char *folder, bool *made)
 {
     GEN_TRY(picture_folder(folder, made));
-    for (int i = 0; i < GEN_LEN(files); i++) {
-        char *path = NULL;
-        GEN_TRY(file_path(folder, files[i], &path));
-        gen_status status = gen_output_check(path, r->common.force);
-        gen_free(path);
-        GEN_TRY(status);
-    }
+    for (int i = 0; i < GEN_LEN(files); i++)
+        GEN_TRY(picture_check(folder, files[i], r->common.force));
     return GEN_OK;
 }
 

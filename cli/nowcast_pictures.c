@@ -10,14 +10,10 @@
 
 #include "cli/nowcast.h"
 #include "libgen/base/alloc.h"
-#include "libgen/base/file.h"
 
 gen_status picture_path(const forecast *f, const char *name, char **out)
 {
-    size_t size = strlen(f->o->plot) + strlen(name) + 2;
-    GEN_TRY(GEN_ALLOC(out, size, "a file name"));
-    snprintf(*out, size, "%s/%s", f->o->plot, name);
-    return GEN_OK;
+    return picture_file(f->o->plot, name, out);
 }
 
 static void lead_name(const forecast *f, int64_t step, char name[40])
@@ -31,11 +27,7 @@ static void lead_name(const forecast *f, int64_t step, char name[40])
 
 gen_status check_picture(const forecast *f, const char *name)
 {
-    char *path = NULL;
-    GEN_TRY(picture_path(f, name, &path));
-    gen_status status = gen_output_check(path, f->run->common.force);
-    gen_free(path);
-    return status;
+    return picture_check(f->o->plot, name, f->run->common.force);
 }
 
 /* Before anything is computed: the folder is there, and no picture is in the way. */

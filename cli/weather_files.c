@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "libgen/base/alloc.h"
+#include "libgen/base/file.h"
 
 /* Takes ownership of path. */
 static gen_status add(file_list *l, char *path)
@@ -153,10 +154,27 @@ gen_status picture_folder(const char *folder, bool *made)
     if (!*made && errno != EEXIST)
         return gen_fail(GEN_EIO, "cannot make folder '%s': %s", folder, strerror(errno));
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
-        return gen_fail(GEN_EINVAL, "--plot '%s': is there and no folder", folder);
+        return gen_fail(GEN_EINVAL, "'%s' is there and no folder", folder);
     if (access(folder, W_OK | X_OK) != 0)
-        return gen_fail(GEN_EIO, "--plot '%s': cannot write there: %s", folder, strerror(errno));
+        return gen_fail(GEN_EIO, "'%s': cannot write there: %s", folder, strerror(errno));
     return GEN_OK;
+}
+
+gen_status picture_file(const char *folder, const char *name, char **out)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    GEN_TRY(GEN_ALLOC(out, size, "a file name"));
+    snprintf(*out, size, "%s/%s", folder, name);
+    return GEN_OK;
+}
+
+gen_status picture_check(const char *folder, const char *name, bool force)
+{
+    char *path;
+    GEN_TRY(picture_file(folder, name, &path));
+    gen_status status = gen_output_check(path, force);
+    gen_free(path);
+    return status;
 }
 
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r)

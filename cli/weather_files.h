@@ -26,9 +26,13 @@ void file_list_free(file_list *l);
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */
 gen_status refuse_input(const file_list *l, const char *output);
 
-/* The folder of --plot is there and can be written to; *made: by us, for who fails later to remove
+/* A folder for pictures is there and can be written to; *made: by us, for who fails later to remove
  * it while it is empty. */
 gen_status picture_folder(const char *folder, bool *made);
+/* "folder/name"; free with gen_free. */
+gen_status picture_file(const char *folder, const char *name, char **out);
+/* EEXIST: a picture of that name is in the way. */
+gen_status picture_check(const char *folder, const char *name, bool force);
 
 /* Options of the library from those of the command line. EINVAL. */
 gen_status radar_options(gen_radar_read_options *out, const gen_run *r);

@@ -160,9 +160,19 @@ static void log_ticks(const frame *f, const axis *a)
         }
 }
 
+/* Two thirds of the way to white. */
+static uint32_t light(uint32_t rgb)
+{
+    uint32_t out = 0;
+    for (int k = 0; k <= 16; k += 8)
+        out |= (255 - (255 - (rgb >> k & 255)) / 3) << k;
+    return out;
+}
+
 static void line_colour(cairo_t *c, const gen_chart_line *l)
 {
-    gen_canvas_colour(c, l->colour < 0 ? GREY : colours[l->colour % GEN_LEN(colours)]);
+    uint32_t rgb = l->colour < 0 ? GREY : colours[l->colour % GEN_LEN(colours)];
+    gen_canvas_colour(c, l->style == GEN_CHART_FAINT ? light(rgb) : rgb);
 }
 
 static void draw_bars(const frame *f, const gen_chart_line *l)
@@ -187,7 +197,7 @@ static void draw_line(const frame *f, const gen_chart_line *l)
         draw_bars(f, l);
         return;
     }
-    cairo_set_line_width(c, l->colour < 0 ? 1.2 : 1.8);
+    cairo_set_line_width(c, l->style == GEN_CHART_FAINT ? 0.8 : l->colour < 0 ? 1.2 : 1.8);
     cairo_set_dash(c, dashes, l->style == GEN_CHART_DASHED ? 2 : 0, 0);
     for (int i = 0; i < l->n; i++) {
         bool here = shown(f, l, i);

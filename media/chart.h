@@ -11,7 +11,8 @@ typedef enum gen_chart_style {
     GEN_CHART_LINE,
     GEN_CHART_DASHED,
     GEN_CHART_POINTS, /* a line with a dot at each point */
-    GEN_CHART_BARS    /* from 0 to y, as wide as the points are apart */
+    GEN_CHART_BARS,   /* from 0 to y, as wide as the points are apart */
+    GEN_CHART_FAINT   /* thin and light: what another line is the mean of */
 } gen_chart_style;
 
 /* One line. A point that is not finite is a gap; on a logarithmic axis also one of 0 or less. */

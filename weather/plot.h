@@ -19,9 +19,9 @@ typedef enum gen_plot_scale {
 } gen_plot_scale;
 
 typedef struct gen_plot_panel {
-    const float *rain; /* [height,width] in the unit of the scale, NaN = missing: grey */
-    const char *title; /* above the map, left; may be NULL */
-    const char *note;  /* above the map, right; may be NULL */
+    const float *rain;          /* [height,width] in the unit of the scale, NaN = missing: grey */
+    const char *title;          /* above the map, left; may be NULL */
+    const char *note;           /* above the map, right; may be NULL */
     const gen_radar_grid *grid; /* of this map; NULL: the picture's */
 } gen_plot_panel;
 
@@ -36,9 +36,9 @@ typedef struct gen_plot_options {
 } gen_plot_options;
 
 /* One PNG of n maps, with one legend. With a grid of NULL each panel has one of its own, and all
- * maps the same longer side. Where the grid has a projection, parallels
- * and meridians are drawn, else km. Appears whole or not at all; EEXIST without force. EINVAL: more
- * than 250 000 000 pixels. options may be NULL. */
+ * maps the same longer side. Where the grid has a projection, parallels and meridians are drawn,
+ * else km, or nothing where all its coordinates are 0: not known. Appears whole or not at all;
+ * EEXIST without force. EINVAL: more than 250 000 000 pixels. options may be NULL. */
 GEN_API gen_status gen_plot(const char *path, const gen_radar_grid *grid,
                             const gen_plot_panel *panels, int n, const gen_plot_options *options);
 

@@ -262,6 +262,8 @@ void gen_plot_axes(gen_plot_page *p, int left, int top)
         scale_bar(p, left, top);
         return;
     }
+    if (p->x[0] == p->x[1] && p->y[0] == p->y[1])
+        return;
     kilometres(p, true, left, top);
     kilometres(p, false, left, top);
     gen_canvas_colour(p->c, 0x444444);

@@ -113,6 +113,28 @@ static void charts_without_data_are_drawn(void **state)
     free(p.rgb);
 }
 
+/* A line's colour, a third of it: (170,208,229) of (0,114,178). */
+static void faint_lines_are_light(void **state)
+{
+    (void)state;
+    const double x[2] = { 0, 1 }, y[2] = { 5, 5 };
+    gen_chart_line l = { .x = x, .y = y, .n = 2, .style = GEN_CHART_FAINT };
+    const gen_chart c = { .lines = &l, .n = 1, .y_high = 10 };
+    int box[4], light = 0;
+    picture p = draw(&c, 1);
+    assert_int_equal(find_line(&p, box), 0);
+    for (int i = 0; i < p.width * p.height; i++) {
+        const uint8_t *v = p.rgb + 3 * i;
+        light += abs((255 - v[0]) - 3 * (255 - v[2])) < 20 && 255 - v[0] > 30 && v[0] > 160;
+    }
+    assert_true(light > 200);
+    free(p.rgb);
+    l.style = GEN_CHART_LINE;
+    p = draw(&c, 1);
+    assert_true(find_line(&p, box) > 100);
+    free(p.rgb);
+}
+
 static void one_point_and_huge_values_are_drawn(void **state)
 {
     (void)state;
@@ -167,6 +189,7 @@ int main(void)
         cmocka_unit_test(lines_lie_where_their_values_say),
         cmocka_unit_test(gaps_and_unlogarithmic_values_are_left_out),
         cmocka_unit_test(charts_without_data_are_drawn),
+        cmocka_unit_test(faint_lines_are_light),
         cmocka_unit_test(one_point_and_huge_values_are_drawn),
         cmocka_unit_test(what_exists_is_kept),
     };

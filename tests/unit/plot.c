@@ -138,6 +138,28 @@ static void small_cells_are_averaged(void **state)
 
 /* ---- where it is --------------------------------------------------------------------------- */
 
+/* Without coordinates there are no lines: the map has every pixel in the colour of its rain. */
+static void a_map_of_nowhere_has_no_lines(void **state)
+{
+    (void)state;
+    static float field[20 * 20];
+    double axis[20] = { 0 };
+    for (int i = 0; i < 20 * 20; i++)
+        field[i] = 4;
+    gen_radar_grid grid = { .height = 20, .width = 20, .y = axis, .x = axis };
+    gen_plot_panel panel = { .rain = field };
+    gen_plot_options o = { .size = 200, .force = true };
+    for (int known = 0; known < 2; known++) {
+        for (int i = 0; i < 20; i++)
+            axis[i] = known * 1000.0 * i;
+        assert_int_equal(gen_plot(in_folder("a.png"), &grid, &panel, 1, &o), GEN_OK);
+        picture p = picture_read(in_folder("a.png"));
+        assert_true((picture_count(&p, 0x1f9e52) >= 200 * 200) == !known);
+        picture_free(&p);
+    }
+    remove(in_folder("a.png"));
+}
+
 /* By tests/golden/graticule.py. */
 static const struct {
     const char *proj;
@@ -486,6 +508,7 @@ int main(void)
         cmocka_unit_test(map_shows_the_rain),
         cmocka_unit_test(scales_have_their_own_classes),
         cmocka_unit_test(small_cells_are_averaged),
+        cmocka_unit_test(a_map_of_nowhere_has_no_lines),
         cmocka_unit_test(lines_lie_where_pyproj_says),
         cmocka_unit_test(scale_bar_is_true),
         cmocka_unit_test(any_grid_can_be_drawn),
