@@ -183,6 +183,7 @@ MODEL := \
 
 TRAIN := \
     libgen/train/checkpoint.c \
+    libgen/train/curve.c \
     libgen/train/guard.c \
     libgen/train/history.c \
     libgen/train/losses.c \
@@ -345,6 +346,7 @@ TESTS := \
     tests/unit/base.c \
     tests/unit/checkpoint.c \
     tests/unit/chart.c \
+    tests/unit/curve.c \
     tests/unit/data.c \
     tests/unit/dgmr.c \
     tests/unit/dgmr_disc.c \
