@@ -317,6 +317,10 @@ CLI_WEATHER := \
     cli/radar_convert.c \
     cli/radar_info.c \
     cli/radar_products.c \
+    cli/train_charts.c \
+    cli/train_report.c \
+    cli/train_samples.c \
+    cli/train_summary.c \
     cli/weather_files.c \
 
 CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))

@@ -100,5 +100,6 @@ extern const gen_command gen_commands_radar[];
 extern const gen_command gen_commands_radar_convert[];
 extern const gen_command gen_commands_radar_info[];
 extern const gen_command gen_commands_radar_products[];
+extern const gen_command gen_commands_train_report[];
 
 #endif

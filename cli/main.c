@@ -27,6 +27,7 @@ static const gen_command *const tables[] = {
     gen_commands_radar_products,
     gen_commands_plot,
     gen_commands_radar,
+    gen_commands_train_report,
 #endif
 };
 

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "cli/terminal.h"
 #include "cli/weather_files.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
@@ -59,11 +60,11 @@ static void print_json(gen_json_writer *w, const gen_radar_sequence *s)
     gen_json_close(w, '}');
 }
 
-/* Text of a file, as a line: a terminal would obey its control characters. */
+/* Text of a file, as a line. */
 static void print_plain(const char *text)
 {
     for (; *text; text++)
-        putchar((unsigned char)*text < 32 || *text == 127 ? '?' : *text);
+        putchar(gen_terminal_plain(*text));
     putchar('\n');
 }
 

@@ -61,14 +61,19 @@ int gen_run_canceled(void)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-/* One line: messages quote files, and a terminal would obey the control characters in them. A
- * closed stderr must not hide the exit code of an error. */
+char gen_terminal_plain(char c)
+{
+    return (unsigned char)c < 32 || c == 127 ? '?' : c;
+}
+
+/* One line, because messages quote files. A closed stderr must not hide the exit code of an error.
+ */
 static void say(const char *prefix, const char *message)
 {
     char line[1100];
     snprintf(line, sizeof line, "%s", message);
     for (char *c = line; *c; c++)
-        *c = (unsigned char)*c < 32 || *c == 127 ? '?' : *c;
+        *c = gen_terminal_plain(*c);
     struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
     sigaction(SIGPIPE, &ignore, &old);
     gen_terminal_progress_end();

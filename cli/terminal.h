@@ -20,6 +20,9 @@ void gen_terminal_log(bool quiet, bool verbose);
 /* Warnings also go to fn, even where they are not shown. NULL ends it. */
 void gen_terminal_watch(gen_log_fn *fn, void *cookie);
 
+/* A character of a text that a file holds, for a terminal, which would obey control characters. */
+char gen_terminal_plain(char c);
+
 /* "gen: message" on stderr, whatever has become of stderr. */
 void gen_terminal_error(const char *message);
 

@@ -37,6 +37,7 @@ struct gen_history {
     double *values;
     uint64_t n_values, values_capacity;
     const char *name[GEN_HISTORY_MAX_NAMES];
+    unsigned in[GEN_HISTORY_MAX_NAMES]; /* kinds of lines that hold and have it, as bits */
     int names;
     gen_map index; /* of names, from 1 */
     gen_arena texts;
@@ -222,13 +223,26 @@ static gen_status read_lines(reader *r, const char *text, uint64_t size)
     return GEN_OK;
 }
 
+/* Which names the lines have that hold. */
+static void mark_names(gen_history *h)
+{
+    for (int k = 0; k < GEN_HISTORY_KINDS; k++)
+        for (uint64_t i = 0; i < h->kind[k].n; i++) {
+            const gen_history_line *l = &h->kind[k].line[i];
+            for (int m = 0; m < l->items; m++)
+                h->in[h->items[l->first + (uint64_t)m].name] |= 1u << k;
+        }
+}
+
 gen_status gen_history_parse(gen_history **out, const char *text, uint64_t size, const char *path)
 {
     reader r = { .path = path };
     *out = NULL;
     GEN_TRY(GEN_ALLOC(&r.h, 1, "history"));
     gen_status status = read_lines(&r, text, size);
-    if (status != GEN_OK)
+    if (status == GEN_OK)
+        mark_names(r.h);
+    else
         gen_history_free(&r.h);
     *out = r.h;
     return status;
@@ -289,10 +303,11 @@ double gen_history_number(const gen_history *h, const gen_history_line *line, co
     return gen_history_numbers(h, line, name, &v) == 1 ? *v : NAN;
 }
 
-const char *gen_history_name(const gen_history *h, const char *prefix, int *i)
+const char *gen_history_name(const gen_history *h, gen_history_kind kind, const char *prefix,
+                             int *i)
 {
     for (; *i < h->names; ++*i)
-        if (!strncmp(h->name[*i], prefix, strlen(prefix)))
+        if (h->in[*i] >> kind & 1 && !strncmp(h->name[*i], prefix, strlen(prefix)))
             return h->name[(*i)++];
     return NULL;
 }

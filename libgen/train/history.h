@@ -70,9 +70,10 @@ int gen_history_numbers(const gen_history *h, const gen_history_line *line, cons
 /* The single number there, or NaN. */
 double gen_history_number(const gen_history *h, const gen_history_line *line, const char *name);
 
-/* Paths that begin with `prefix` in any line of the file, in the order in which they first came;
- * NULL behind the last. *i begins with 0. */
-const char *gen_history_name(const gen_history *h, const char *prefix, int *i);
+/* Paths that begin with `prefix` in lines of a kind that hold, in the order in which they first
+ * came; NULL behind the last. *i begins with 0. */
+const char *gen_history_name(const gen_history *h, gen_history_kind kind, const char *prefix,
+                             int *i);
 
 /* Bytes up to the end of the last whole line: a run that writes on begins there. */
 uint64_t gen_history_whole(const gen_history *h);

@@ -20,7 +20,7 @@ static void walk(const gen_history *h, gen_history_kind kind)
         if (rises && l[i].step <= last)
             abort();
         last = l[i].step;
-        for (int k = 0; (name = gen_history_name(h, "", &k));)
+        for (int k = 0; (name = gen_history_name(h, kind, "", &k));)
             for (int m = gen_history_numbers(h, &l[i], name, &v); m > 0; m--)
                 sum += v[m - 1];
         sum += (double)(strlen(l[i].what) + strlen(l[i].text) + strlen(l[i].time));

@@ -90,12 +90,23 @@ static void numbers_are_found_by_their_path(void **state)
     assert_string_equal(line(h, GEN_HISTORY_START, 0)->time, "2026-11-23T12:00:00Z");
     assert_false(line(h, GEN_HISTORY_START, 0)->resumed);
     int i = 0;
-    assert_string_equal(gen_history_name(h, "losses/", &i), "losses/D");
-    assert_string_equal(gen_history_name(h, "losses/", &i), "losses/G");
-    assert_string_equal(gen_history_name(h, "losses/", &i), "losses/old");
-    assert_null(gen_history_name(h, "losses/", &i));
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_STEP, "losses/", &i), "losses/D");
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_STEP, "losses/", &i), "losses/G");
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_STEP, "losses/", &i), "losses/old");
+    assert_null(gen_history_name(h, GEN_HISTORY_STEP, "losses/", &i));
+    i = 0;
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_VALIDATION, "", &i), "step");
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_VALIDATION, "", &i), "crps");
     gen_history_free(&h);
     assert_null(h);
+    gen_history_free(&h);
+
+    /* A name that only lines had that do not hold. */
+    h = parse("{\"kind\":\"step\",\"step\":3,\"x\":1}\n{\"kind\":\"step\",\"step\":2,\"y\":1}\n");
+    i = 0;
+    assert_null(gen_history_name(h, GEN_HISTORY_STEP, "x", &i));
+    i = 0;
+    assert_string_equal(gen_history_name(h, GEN_HISTORY_STEP, "y", &i), "y");
     gen_history_free(&h);
 }
 
@@ -220,7 +231,7 @@ static void names_lines_and_files_have_limits(void **state)
     h = parse(text);
     assert_true(gen_history_number(h, line(h, GEN_HISTORY_STEP, 0), "b") == 2);
     int i = 0, names = 0;
-    while (gen_history_name(h, "", &i))
+    while (gen_history_name(h, GEN_HISTORY_STEP, "", &i))
         names++;
     assert_int_equal(names, 2);
     gen_history_free(&h);
