@@ -186,6 +186,7 @@ TRAIN := \
     libgen/train/curve.c \
     libgen/train/guard.c \
     libgen/train/history.c \
+    libgen/train/loop.c \
     libgen/train/losses.c \
     libgen/train/optimiser.c \
     libgen/train/pending.c \

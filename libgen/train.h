@@ -299,6 +299,71 @@ GEN_API gen_status gen_checkpoint_save(gen_checkpoints *c, const gen_saved *s, i
 GEN_API gen_status gen_checkpoint_load(gen_checkpoints *c, gen_saved *s, int64_t *step,
                                        char **state, char **skipped);
 
+/* ---- loop.c: a run from its first step to its last --------------------------------------------
+ */
+
+/* One number that a turn says: "losses" "D" 1.9. NaN: nothing to say this time. */
+typedef struct gen_say {
+    const char *group, *name; /* of constant strings */
+    double value;
+} gen_say;
+#define GEN_MAX_SAY 16
+
+/* A turn of all phases, number `turn` (it chooses the data) for step `step` (it sets the rates).
+ * Sets say[0 .. *n). */
+typedef gen_status gen_turn_fn(void *cookie, gen_guard *guard, int64_t turn, int64_t step,
+                               gen_say *say, int *n, gen_verdict *verdict);
+/* Measures what the parameters are worth at `step`. *metric: lower is better. *json: a JSON object
+ * for the log (gen_free), or NULL. best: the lowest metric before, NaN when there is none. */
+typedef gen_status gen_validate_fn(void *cookie, int64_t step, double best, double *metric,
+                                   char **json);
+
+/* How a run stands, for who shows it. */
+typedef struct gen_training_state {
+    int64_t step, steps;          /* done; wanted, 0 = no limit */
+    double seconds, limit;        /* of this process; wanted, 0 = no limit */
+    double step_seconds;          /* of late */
+    double metric, best;          /* the last one and the lowest; NaN when there is none */
+    int64_t bad;                  /* steps that were not committed */
+    const gen_say *say;           /* means of late */
+    int n;
+    const char *doing;            /* "train", "validate", "save" */
+} gen_training_state;
+typedef void gen_watch_fn(void *cookie, const gen_training_state *s);
+
+typedef struct gen_training_options {
+    const char *run;    /* the folder: checkpoints/, log.jsonl, run.json */
+    const char *config; /* JSON of all that must be equal for a run to go on */
+    const char *about;  /* JSON object for run.json, for people and reports */
+    gen_params *params;
+    gen_phase *phases[4];
+    int n_phases;
+    gen_turn_fn *turn;
+    gen_validate_fn *validate; /* NULL: none */
+    gen_watch_fn *watch;       /* NULL: none */
+    void *cookie;
+    gen_progress cancel;    /* asked between turns: non-zero saves and ends */
+    int64_t steps;          /* in all; 0 = no limit */
+    double seconds;         /* of this process; 0 = no limit */
+    int64_t validate_every; /* steps; 0 = at the end only */
+    double save_seconds;    /* most between checkpoints; 0 = 300 */
+    int64_t keep;           /* checkpoints, besides the best; 0 = 3 */
+    gen_on_nan on_nan;
+    int64_t patience; /* see gen_guard */
+    bool resume;      /* go on from the newest checkpoint, if there is one */
+} gen_training_options;
+
+/* Trains until `steps` or `seconds` are reached, or the cancel function says so: then everything is
+ * saved, and the call returns GEN_OK or GEN_ECANCELED. RUN/log.jsonl tells what happened, a line
+ * each: starts, steps (means, about one a second), validations, events. A checkpoint is saved at
+ * the start, at each validation, every save_seconds and at the end; where saving fails for want of
+ * room the run goes on and tries again, and fails at its end if that did not help.
+ *
+ * EEXIST: the folder has a run, and resume is not asked for; EIO: another process trains there;
+ * EMODEL: it is of another configuration; ENOMEM: the disk has no room for its checkpoints;
+ * ENUMERIC: a step was not finite, and on_nan or patience says to stop (state saved before). */
+GEN_API gen_status gen_training_run(const gen_training_options *o, gen_training_state *end);
+
 #ifdef __cplusplus
 }
 #endif
