@@ -224,6 +224,7 @@ MEDIA += $(if $(HAVE_FFMPEG),$(MEDIA_FFMPEG),$(MEDIA_NO_FFMPEG))
 
 WEATHER := \
     weather/advection.c \
+    weather/archive.c \
     weather/cascade.c \
     weather/codec/codec.c \
     weather/codec/confine.c \
@@ -270,6 +271,7 @@ WEATHER := \
     weather/dgmr_import.c \
     weather/dgmr_loss.c \
     weather/dgmr_train.c \
+    weather/dgmr_validate.c \
     weather/dgmr_run.c \
     weather/fill.c \
     weather/forecast_read.c \
@@ -322,6 +324,7 @@ CLI_WEATHER := \
     cli/train_report.c \
     cli/train_samples.c \
     cli/train_summary.c \
+    cli/train.c \
     cli/weather_files.c \
 
 CLI += $(if $(HAVE_WEATHER),$(CLI_WEATHER))

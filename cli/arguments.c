@@ -58,7 +58,7 @@ static const gen_option plan_options[] = {
     { GEN_OPT_FLAG, "plan", 0, AT(plan), .help = "print memory and steps, run nothing" },
     { GEN_OPT_END },
 };
-static const gen_option radar_options[] = {
+static const gen_option radar_file_options[] = {
     { GEN_OPT_STRING, "variable", 0, AT(radar.variable), .value = "NAME",
       .help = "what to read where a file holds several things, as its format names it: DBZH, "
               "dataset2/data1; default the rain" },
@@ -79,15 +79,19 @@ static const gen_option radar_options[] = {
     { GEN_OPT_CHOICE, "fill-gap", 0, AT(radar.fill_gap), .choices = "no|missing|advect",
       .help = "a missing frame is an error, a frame of missing cells, or advected from its "
               "neighbours (at most 3 in a row)" },
+    { GEN_OPT_FLAG, "untrusted", 0, AT(radar.untrusted),
+      .help = "read every file in a process of its own that can neither write nor start programs "
+              "nor use the network, with limits on memory and time" },
+    { GEN_OPT_END },
+};
+
+static const gen_option radar_part_options[] = {
     { GEN_OPT_STRING, "bbox", 0, AT(radar.bbox), .value = "S,W,N,E",
       .help = "only the cells within these degrees of latitude and longitude" },
     { GEN_OPT_STRING, "crop", 0, AT(radar.crop), .value = "Y,X,H,W",
       .help = "only H x W cells, from row Y (0 = north) and column X (0 = west)" },
     { GEN_OPT_INT, "upscale", 0, AT(radar.upscale), .preset = 1, .min = 1, .max = 1024,
       .value = "K", .help = "means of K x K cells" },
-    { GEN_OPT_FLAG, "untrusted", 0, AT(radar.untrusted),
-      .help = "read every file in a process of its own that can neither write nor start programs "
-              "nor use the network, with limits on memory and time" },
     { GEN_OPT_END },
 };
 
@@ -95,10 +99,15 @@ static const struct {
     unsigned bit;
     const gen_option *table;
 } common_tables[] = {
-    { GEN_TAKES_MODEL, model_options },   { GEN_TAKES_OUTPUT, output_options },
-    { GEN_TAKES_SEED, seed_options },     { GEN_TAKES_SAMPLES, sample_options },
-    { GEN_TAKES_COMPUTE, compute_options }, { GEN_TAKES_PLAN, plan_options },
-    { GEN_TAKES_JSON, json_options },     { GEN_TAKES_RADAR, radar_options },
+    { GEN_TAKES_MODEL, model_options },
+    { GEN_TAKES_OUTPUT, output_options },
+    { GEN_TAKES_SEED, seed_options },
+    { GEN_TAKES_SAMPLES, sample_options },
+    { GEN_TAKES_COMPUTE, compute_options },
+    { GEN_TAKES_PLAN, plan_options },
+    { GEN_TAKES_JSON, json_options },
+    { GEN_TAKES_RADAR_FILES, radar_file_options },
+    { GEN_TAKES_RADAR_PART, radar_part_options },
     { ~0u, always },
 };
 

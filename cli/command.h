@@ -26,7 +26,9 @@ enum {
     GEN_TAKES_SAMPLES = 1 << 4,   /* -n, --num-samples; --members is the same */
     GEN_TAKES_JSON = 1 << 5,      /* --json */
     GEN_TAKES_PLAN = 1 << 6,      /* --plan */
-    GEN_TAKES_RADAR = 1 << 7      /* how radar files are read: see gen_radar_input */
+    GEN_TAKES_RADAR_FILES = 1 << 7, /* how radar files are read: see gen_radar_input */
+    GEN_TAKES_RADAR_PART = 1 << 8,  /* which part of them: --bbox, --crop, --upscale */
+    GEN_TAKES_RADAR = GEN_TAKES_RADAR_FILES | GEN_TAKES_RADAR_PART
 };
 
 /* --variable, --units ... of every verb that reads radar files; cli/weather_files.c uses them. */
@@ -101,5 +103,6 @@ extern const gen_command gen_commands_radar_convert[];
 extern const gen_command gen_commands_radar_info[];
 extern const gen_command gen_commands_radar_products[];
 extern const gen_command gen_commands_train_report[];
+extern const gen_command gen_commands_train[];
 
 #endif

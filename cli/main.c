@@ -21,6 +21,7 @@ static const gen_command *const tables[] = {
     gen_commands_model,
 #ifdef GEN_WITH_WEATHER
     gen_commands_nowcast,
+    gen_commands_train,
     gen_commands_metrics,
     gen_commands_radar_info,
     gen_commands_radar_convert,

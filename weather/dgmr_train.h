@@ -36,6 +36,134 @@ typedef struct gen_dgmr_recipe {
     int64_t seed;
 } gen_dgmr_recipe;
 
+/* Its options, for a table of a struct that holds a recipe at `at`. */
+#define GEN_DGMR_AT(at, field) (at) + offsetof(gen_dgmr_recipe, field)
+#define GEN_DGMR_RECIPE(at)                                                                        \
+    { .type = GEN_OPT_INT,                                                                         \
+      .name = "batch",                                                                             \
+      .offset = GEN_DGMR_AT(at, batch),                                                            \
+      .preset = 4,                                                                                 \
+      .min = 1,                                                                                    \
+      .max = 4096,                                                                                 \
+      .value = "N",                                                                                \
+      .help = "sequences a step" },                                                                \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "pieces",                                                                        \
+          .offset = GEN_DGMR_AT(at, pieces),                                                       \
+          .preset = 1,                                                                             \
+          .min = 1,                                                                                \
+          .max = 4096,                                                                             \
+          .value = "N",                                                                            \
+          .help = "micro-batches that a batch is cut into, for less memory; divides the batch" },  \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "crop",                                                                          \
+          .offset = GEN_DGMR_AT(at, crop),                                                         \
+          .preset = 64,                                                                            \
+          .min = 32,                                                                               \
+          .max = 4096,                                                                             \
+          .value = "CELLS",                                                                        \
+          .help = "side of the training crops, a multiple of 32" },                                \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "d-steps",                                                                       \
+          .offset = GEN_DGMR_AT(at, d_steps),                                                      \
+          .preset = 2,                                                                             \
+          .min = 1,                                                                                \
+          .max = 100,                                                                              \
+          .value = "N",                                                                            \
+          .help = "steps of the discriminators for one of the generator" },                        \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "draws",                                                                         \
+          .offset = GEN_DGMR_AT(at, draws),                                                        \
+          .preset = 2,                                                                             \
+          .min = 1,                                                                                \
+          .max = 64,                                                                               \
+          .value = "N",                                                                            \
+          .help = "draws of the generator for each sequence, in its step" },                       \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "draws-at-once",                                                                 \
+          .offset = GEN_DGMR_AT(at, draws_at_once),                                                \
+          .min = 0,                                                                                \
+          .max = 64,                                                                               \
+          .value = "N",                                                                            \
+          .help = "less than --draws: in two passes, for less memory; 0: all at once" },           \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "lambda",                                                                        \
+          .offset = GEN_DGMR_AT(at, lambda),                                                       \
+          .preset = 20,                                                                            \
+          .min = 0,                                                                                \
+          .max = 1e6,                                                                              \
+          .value = "X",                                                                            \
+          .help = "weight of the regulariser" },                                                   \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "adversarial",                                                                   \
+          .offset = GEN_DGMR_AT(at, adversarial),                                                  \
+          .preset = 1,                                                                             \
+          .min = 0,                                                                                \
+          .max = 1e6,                                                                              \
+          .value = "X",                                                                            \
+          .help = "weight of what the discriminators say; 0: train without them" },                \
+        { .type = GEN_OPT_CHOICE,                                                                  \
+          .name = "regulariser",                                                                   \
+          .offset = GEN_DGMR_AT(at, regulariser),                                                  \
+          .choices = GEN_DGMR_REGULARISER_CHOICES,                                                 \
+          .help = "what holds the draws to the observation: their mean (the paper), or the CRPS "  \
+                  "of the "                                                                        \
+                  "ensemble" },                                                                    \
+        { .type = GEN_OPT_CHOICE,                                                                  \
+          .name = "weight",                                                                        \
+          .offset = GEN_DGMR_AT(at, weight),                                                       \
+          .choices = GEN_DGMR_WEIGHT_CHOICES,                                                      \
+          .help = "of a cell by its rain, in the regulariser" },                                   \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "octaves",                                                                       \
+          .offset = GEN_DGMR_AT(at, octaves),                                                      \
+          .min = 0,                                                                                \
+          .max = 5,                                                                                \
+          .value = "N",                                                                            \
+          .help = "of the CRPS: also of means over 2x2, 4x4 ... cells" },                          \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "rate",                                                                          \
+          .offset = GEN_DGMR_AT(at, rate),                                                         \
+          .preset = 5e-5,                                                                          \
+          .min = 1e-12,                                                                            \
+          .max = 1,                                                                                \
+          .value = "X",                                                                            \
+          .help = "learning rate of the generator" },                                              \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "d-rate",                                                                        \
+          .offset = GEN_DGMR_AT(at, d_rate),                                                       \
+          .preset = 2e-4,                                                                          \
+          .min = 1e-12,                                                                            \
+          .max = 1,                                                                                \
+          .value = "X",                                                                            \
+          .help = "learning rate of the discriminators" },                                         \
+        { .type = GEN_OPT_CHOICE,                                                                  \
+          .name = "schedule",                                                                      \
+          .offset = GEN_DGMR_AT(at, schedule),                                                     \
+          .choices = "constant|cosine",                                                            \
+          .help = "of both rates" },                                                               \
+        { .type = GEN_OPT_INT,                                                                     \
+          .name = "warmup",                                                                        \
+          .offset = GEN_DGMR_AT(at, warmup),                                                       \
+          .min = 0,                                                                                \
+          .max = 1000000,                                                                          \
+          .value = "N",                                                                            \
+          .help = "steps at the beginning in which the rates rise" },                              \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "average",                                                                       \
+          .offset = GEN_DGMR_AT(at, average),                                                      \
+          .preset = 0.999,                                                                         \
+          .min = 0,                                                                                \
+          .max = 0.999999,                                                                         \
+          .value = "X",                                                                            \
+          .help =                                                                                  \
+              "decay of the average of the parameters, which is what is validated and saved; 0: "  \
+              "none" },                                                                            \
+    {                                                                                              \
+        .type = GEN_OPT_INT, .name = "seed", .offset = GEN_DGMR_AT(at, seed), .min = 0,            \
+        .max = 9e15, .value = "N", .help = "of everything drawn"                                   \
+    }
+
 extern GEN_API const gen_option gen_dgmr_recipe_options[];
 
 /* Sample `index`: rain [frames,crop,crop] mm/h (0 where missing), mask the same (1 where measured),
