@@ -420,16 +420,19 @@ static gen_node *lowered(gen_rewrite *r, gen_node *x)
     return x->dtype[0] == GEN_F32 ? gen_cast(r->to, x, GEN_BF16) : x;
 }
 
-/* Inputs are cast once; what follows from constants only stays f32 until something else reads it.
- */
+/* Activations are bf16 from the inputs on. What follows from parameters, and from the gradients of
+ * weights, which are sums in f32, stays f32: spectral norm, statistics. */
 static gen_node *lower(gen_rewrite *r, gen_node *old, gen_node *const in[])
 {
-    bool constant = true;
-    if (r->options->precision != GEN_BF16)
+    bool activation = false;
+    if (r->options->precision != GEN_BF16 || old->op == &gen_op_cast)
         return NULL;
-    for (int i = 0; i < old->n_in; i++)
-        constant &= gen_rewrite_constant(r, in[i]);
-    if (constant || old->op == &gen_op_cast)
+    for (int i = 0; i < old->n_in; i++) {
+        bool keep = i < 32 && old->op->keep_f32 >> i & 1;
+        activation |= !keep && (in[i]->dtype[0] == GEN_BF16 ||
+                                (in[i]->op == &gen_op_input && in[i]->dtype[0] == GEN_F32));
+    }
+    if (!activation)
         return NULL;
     gen_node **lower_in = gen_arena_alloc(gen_graph_arena(r->to),
                                           sizeof *lower_in * (size_t)(old->n_in + 1));

@@ -203,6 +203,17 @@ static gen_node *net_there_and_back(gen_graph *g)
     return gen_concat(g, 0, parts, 2);
 }
 
+/* A weight normalised in the graph, as spectral norm does. */
+static gen_node *net_normalised(gen_graph *g)
+{
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(2, 5, 4, 16));
+    gen_node *w = gen_param(g, "w", GEN_SHAPE(16, 16, 3, 3), GEN_INIT_ORTHOGONAL);
+    gen_node *length = gen_sqrt(g, gen_sum(g, gen_reshape(g, gen_square(g, w), GEN_SHAPE(-1)), 1));
+    gen_conv_attr same = gen_conv_same(w);
+    gen_node *y = gen_conv(g, x, gen_div(g, w, length), NULL, &same);
+    return gradients_of(g, gen_conv(g, gen_tanh(g, y), gen_div(g, w, length), NULL, &same), x, w);
+}
+
 /* ---- running them
  * --------------------------------------------------------------------------------- */
 
@@ -402,6 +413,42 @@ static void bf16_is_close(void **state)
         free(f.value);
         free(b.value);
     }
+}
+
+/* In training, too, weights are f32 until a kernel packs them. */
+static void bf16_trains(void **state)
+{
+    (void)state;
+    struct result r[2];
+    for (int low = 0; low < 2; low++) {
+        gen_graph *g;
+        gen_plan *p;
+        assert_int_equal(gen_graph_create(&g), GEN_OK);
+        gen_node *y = net_normalised(g);
+        gen_params *params = fill_params(g);
+        gen_plan_options o = { .params_vary = 1, .precision = low ? GEN_BF16 : GEN_F32 };
+        if (gen_plan_create(&p, g, &y, 1, params, backend, &o) != GEN_OK)
+            fail_msg("%s", gen_last_error());
+        for (int s = 0; s < p->n_steps; s++) {
+            const gen_node *n = p->step[s].node;
+            if (n->op == &gen_op_conv)
+                assert_true(n->in[1]->dtype[0] == GEN_F32);
+            if (low && n->op == &gen_op_conv)
+                assert_true(n->in[0]->dtype[0] == GEN_BF16);
+        }
+        gen_tensor x = gen_plan_input(p, "x"), out = gen_plan_output(p, 0);
+        gen_random_normal(x.data, gen_shape_count(x.shape), 3, 0, 0);
+        assert_int_equal(gen_plan_run(p, NULL), GEN_OK);
+        r[low] = (struct result){ .count = gen_shape_count(out.shape) };
+        r[low].value = malloc(gen_tensor_bytes(&out));
+        memcpy(r[low].value, out.data, gen_tensor_bytes(&out));
+        gen_plan_free(&p);
+        gen_params_free(&params);
+        gen_graph_free(&g);
+    }
+    check_same(r[1], r[0], 4e-2);
+    free(r[0].value);
+    free(r[1].value);
 }
 
 static void same_bytes_at_any_thread_count(void **state)
@@ -702,6 +749,7 @@ int main(void)
         cmocka_unit_test(workspace_is_for_one_step),
         cmocka_unit_test(rules_shrink),
         cmocka_unit_test(bf16_is_close),
+        cmocka_unit_test(bf16_trains),
         cmocka_unit_test(same_bytes_at_any_thread_count),
         cmocka_unit_test(memory_never_overlaps),
         cmocka_unit_test(slow_inputs_run_once),

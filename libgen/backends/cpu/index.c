@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * gather and crop move rows chosen by a tensor of integers, for every dtype; gather_dx adds them up
- * in f32, in the order of the index. Neither trusts an index: see <libgen/ops.h> for those outside.
+ * in the order of the index. Neither trusts an index: see <libgen/ops.h> for those outside.
  */
 #include <string.h>
 
 #include "libgen/backends/cpu/vector.h"
+
+enum { ADD_BLOCK = 1024 }; /* elements of bf16 that are added in f32 at a time */
 
 static int64_t index_at(const void *index, gen_dtype t, int64_t i)
 {
@@ -107,7 +109,7 @@ const gen_kernel gen_vec_gather_kernel = {
 static bool gather_dx_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     (void)b, (void)is_const;
-    return index_is_integer(n) && n->dtype[0] == GEN_F32;
+    return index_is_integer(n) && gen_vec_is_float(n->dtype[0]);
 }
 
 /* A piece is a run of columns of one outer index: pieces never add to the same place. */
@@ -121,6 +123,23 @@ static gen_status gather_dx_prepare(gen_prepare *p)
     return GEN_OK;
 }
 
+/* n elements of dy added to those of dx. */
+static void add_row(const gather_state *s, char *dx, const char *dy, int64_t n)
+{
+    float a[ADD_BLOCK], b[ADD_BLOCK];
+    if (s->bytes == sizeof(float)) {
+        s->vec->binary[GEN_BINARY_ADD]((float *)dx, (float *)dx, (const float *)dy, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += ADD_BLOCK) {
+        int64_t m = n - i < ADD_BLOCK ? n - i : ADD_BLOCK;
+        s->vec->from_bf16(a, (const uint16_t *)dx + i, m);
+        s->vec->from_bf16(b, (const uint16_t *)dy + i, m);
+        s->vec->binary[GEN_BINARY_ADD](a, a, b, m);
+        s->vec->to_bf16((uint16_t *)dx + i, a, m);
+    }
+}
+
 static void gather_dx_piece(void *ctx, int piece, int thread)
 {
     const index_args *a = ctx;
@@ -128,17 +147,16 @@ static void gather_dx_piece(void *ctx, int piece, int thread)
     int64_t parts = gen_vec_ceil(s->inner, s->together), outer = piece / parts;
     int64_t first = piece % parts * s->together;
     int64_t n = s->inner - first < s->together ? s->inner - first : s->together;
-    const float *dy = (const float *)a->x + outer * s->rows * s->inner + first;
-    float *dx = (float *)a->y + outer * s->dim * s->inner + first;
+    const char *dy = (const char *)a->x + (outer * s->rows * s->inner + first) * s->bytes;
+    char *dx = (char *)a->y + (outer * s->dim * s->inner + first) * s->bytes;
     (void)thread;
     for (int64_t i = 0; i < s->dim; i++)
-        memset(dx + i * s->inner, 0, (size_t)n * sizeof *dx);
+        memset(dx + i * s->inner * s->bytes, 0, (size_t)(n * s->bytes));
     for (int64_t r = 0; r < s->rows; r++) {
         int64_t i = index_at(a->index, s->index, r);
         if (i < 0 || i >= s->dim)
             continue;
-        float *row = dx + i * s->inner;
-        s->vec->binary[GEN_BINARY_ADD](row, row, dy + r * s->inner, n);
+        add_row(s, dx + i * s->inner * s->bytes, dy + r * s->inner * s->bytes, n);
     }
 }
 
