@@ -290,6 +290,7 @@ WEATHER := \
     weather/simulate.c \
     weather/steps.c \
     weather/time.c \
+    weather/trained.c \
     weather/trace.c \
     weather/verify.c \
 
@@ -388,6 +389,7 @@ TESTS := \
     tests/unit/text.c \
     tests/unit/trace.c \
     tests/unit/train.c \
+    tests/unit/trained.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \
 

@@ -19,7 +19,8 @@ static const gen_option always[] = {
     { GEN_OPT_END },
 };
 static const gen_option model_options[] = {
-    { GEN_OPT_STRING, "model", 'm', AT(model), .value = "FILE", .help = "model file" },
+    { GEN_OPT_STRING, "model", 'm', AT(model), .value = "FILE",
+      .help = "model file; default: the one that comes with the program" },
     { GEN_OPT_END },
 };
 static const gen_option output_options[] = {

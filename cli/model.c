@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "cli/networks.h"
+#include "libgen/base/file.h"
 #include "libgen/base/json.h"
 #include "libgen/base/sha256.h"
 #include "libgen/model/parts.h"
+
+#define MAX_METADATA ((uint64_t)1 << 20)
 
 /* ---- info ----------------------------------------------------------------------------------- */
 
@@ -253,7 +256,7 @@ static gen_status run_info(gen_run *r)
 /* ---- convert -------------------------------------------------------------------------------- */
 
 struct convert_settings {
-    const char *arch;
+    const char *arch, *metadata;
     int64_t bf16, alone;
 };
 
@@ -264,6 +267,9 @@ static const gen_option convert_options[] = {
       .help = "store weights in bf16: half the size" },
     { GEN_OPT_FLAG, "alone", 0, offsetof(struct convert_settings, alone),
       .help = "without the networks that the file holds to be trained on with" },
+    { GEN_OPT_STRING, "metadata", 0, offsetof(struct convert_settings, metadata),
+      .value = "FILE.json",
+      .help = "adds the keys of this JSON object to the metadata: licence, training, scores" },
     { GEN_OPT_END },
 };
 
@@ -325,6 +331,24 @@ static gen_status bundle_save(const struct bundle *b, const gen_run *r, bool bf1
                                r->common.force);
 }
 
+/* What --metadata adds goes with what we say of the source: the model brings it along. */
+static gen_status add_metadata(gen_model *m, const char *path, char **extra)
+{
+    char *text = NULL;
+    uint64_t size;
+    if (!path)
+        return GEN_OK;
+    GEN_TRY(gen_file_read(path, MAX_METADATA, &text, &size));
+    if (strlen(text) != size) {
+        gen_free(text);
+        return gen_fail(GEN_EDATA, "'%s' is not text", path);
+    }
+    char **to = *extra ? &m->metadata : extra;
+    gen_free(*to);
+    *to = text;
+    return GEN_OK;
+}
+
 static gen_status run_convert(gen_run *r)
 {
     const struct convert_settings *s = r->settings;
@@ -346,6 +370,7 @@ static gen_status run_convert(gen_run *r)
         GEN_GOTO(gen_model_import(&b.model, in, arch, &report));
         GEN_GOTO(make_source(b.model, in, &source));
     }
+    GEN_GOTO(add_metadata(b.model, s->metadata, &source));
     GEN_GOTO(bundle_save(&b, r, s->bf16, source));
     if (!r->common.quiet) {
         printf("%s: %s, %d tensors", r->common.output, b.model->arch->name,

@@ -24,7 +24,7 @@ static const gen_option options[] = {
           "forecast from the frame of this time, UTC like 2017-01-31T10:00; default the newest" },
     { GEN_OPT_INT, "lead", AT(lead), .preset = DEFAULT_LEAD, .min = 1, .max = 14400, .value = "MIN",
       .help = "minutes ahead, a multiple of the files' step; when not given, the last step within "
-              "the default" },
+              "the default that the model was trained for" },
     { GEN_OPT_CHOICE, "method", AT(choice), .preset = AUTO,
       .choices = "auto|advection|persistence|dgmr|steps",
       .help = "advection moves the rain along its motion (2 frames or more); persistence repeats "
@@ -79,18 +79,11 @@ static gen_status lead_steps(const forecast *f, int64_t *steps)
         return gen_fail(GEN_EINVAL,
                         "--lead %lld: expected a multiple of the step of the files, %g min",
                         (long long)f->o->lead, (double)step / 60);
+    if (!gen_run_given(f->run, "lead") && f->trained.leads && *steps > f->trained.leads)
+        *steps = f->trained.leads;
     if (*steps < 1)
         return gen_fail(GEN_EINVAL, "--lead %lld: expected at least the step of the files, %g min",
                         (long long)f->o->lead, (double)step / 60);
-    return GEN_OK;
-}
-
-static gen_status load_model(forecast *f)
-{
-    GEN_TRY(gen_model_load(&f->model, f->choice.model));
-    GEN_TRY(gen_model_digest(f->model, f->digest));
-    f->nowcast.model = f->model;
-    f->nowcast.consume_model = 1;
     return GEN_OK;
 }
 
@@ -106,6 +99,20 @@ gen_status remark(forecast *f, const char *text)
     return f->file ? gen_forecast_comment(f->file, f->comment) : GEN_OK;
 }
 
+static gen_status load_model(forecast *f)
+{
+    GEN_TRY(gen_model_load(&f->model, f->choice.model));
+    GEN_TRY(gen_model_digest(f->model, f->digest));
+    f->nowcast.model = f->model;
+    f->nowcast.consume_model = 1;
+    if (gen_trained_read(&f->trained, f->model->metadata) == GEN_OK)
+        return GEN_OK;
+    char text[600];
+    snprintf(text, sizeof text, "what the model was trained on is not understood: %.500s",
+             gen_last_error());
+    return remark(f, text);
+}
+
 /* A method that nobody asked for gives way where there are too few frames for it. */
 static gen_status give_way(forecast *f)
 {
@@ -118,6 +125,7 @@ static gen_status give_way(forecast *f)
     snprintf(text, sizeof text, "advection instead of %s: %s", method_names[n->method],
              gen_last_error());
     gen_model_free(&f->model);
+    f->trained = (gen_trained){ 0 };
     n->model = NULL;
     n->method = GEN_NOWCAST_ADVECTION;
     n->members = 1; /* more would be equal */
@@ -158,6 +166,13 @@ static gen_status read_frames(forecast *f, bool *nothing_new)
     return read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT);
 }
 
+static gen_status say_unlike(void *cookie, const char *sentence)
+{
+    char text[600];
+    snprintf(text, sizeof text, "unlike the training: %s", sentence);
+    return remark(cookie, text);
+}
+
 static gen_status prepare(forecast *f)
 {
     const gen_common *c = &f->run->common;
@@ -167,6 +182,7 @@ static gen_status prepare(forecast *f)
     n->members = c->samples ? c->samples : 1;
     GEN_TRY(choose(f));
     GEN_TRY(lead_steps(f, &n->lead_steps));
+    GEN_TRY(gen_trained_compare(&f->trained, f->s, n->lead_steps, say_unlike, f));
     n->seed = (uint64_t)c->seed;
     n->threads = (int)c->threads;
     n->device = c->device;

@@ -13,6 +13,7 @@
 
 #include "cli/products.h"
 #include "cli/weather_files.h"
+#include "weather/trained.h"
 
 #define NOWCAST_COLUMNS 6 /* lead times in the overview */
 
@@ -42,6 +43,7 @@ typedef struct forecast {
     gen_radar_sequence *s;
     gen_model *model; /* of method dgmr, else NULL */
     char digest[65];  /* its */
+    gen_trained trained;
     gen_nowcast_options nowcast;
     gen_forecast *file;
     product_call products;

@@ -419,6 +419,8 @@ static gen_status stand_in(forecast *f)
     gen_forecast_free(&f->file);
     f->nowcast.method = GEN_NOWCAST_ADVECTION;
     f->nowcast.members = 1;
+    gen_free(f->comment); /* of the model, which is not used */
+    f->comment = NULL;
     GEN_TRY(describe_forecast(f));
     GEN_TRY(open_forecast(f));
     GEN_TRY(advection(f, take_member));

@@ -110,7 +110,7 @@ static gen_status make_metadata(const gen_model *m, const gen_model *const *comp
     *out = NULL;
     GEN_GOTO(gen_json_parse(&old, brought, strlen(brought), UINT64_MAX));
     GEN_GOTO(gen_json_parse(&new, extra ? extra : "{}", extra ? strlen(extra) : 2, MAX_EXTRA));
-    if (gen_json_kind_of(new) != GEN_JSON_OBJECT)
+    if (gen_json_kind_of(new) != GEN_JSON_OBJECT || gen_json_kind_of(old) != GEN_JSON_OBJECT)
         GEN_GOTO(gen_fail(GEN_EINVAL, "metadata to add must be a JSON object"));
     gen_json_open(&w, NULL, '{');
     gen_json_put_string(&w, GEN_METADATA_ARCH, m->arch->name);

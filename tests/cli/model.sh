@@ -69,6 +69,19 @@ printf '\0\0\300\177' | dd of="$tmp/nan.safetensors" bs=1 conv=notrunc status=no
 expect 4 "not finite" "$gen" model check "$tmp/nan.safetensors"
 rm "$tmp/nan.safetensors"
 
+# Metadata of the user's.
+echo '{"licence": "CC0", "libgen.arch": "toy", "scores": {"crps": 0.5}}' >"$tmp/more.json"
+expect 0 "" "$gen" model convert "$pair" --metadata "$tmp/more.json" -o "$tmp/more.safetensors"
+expect 0 "" "$gen" model info "$tmp/more.safetensors"
+check "convert --metadata adds keys" grep -q '^metadata   licence: CC0$' "$tmp/stdout"
+check "also those that are no text" grep -qF 'metadata   scores: {"crps":0.5}' "$tmp/stdout"
+check "and keeps the network's" grep -q '^network    dgmr: ' "$tmp/stdout"
+echo '[1]' >"$tmp/more.json"
+expect 2 "must be a JSON object" "$gen" model convert "$pair" --metadata "$tmp/more.json" -o "$tmp/c"
+expect 3 "No such file" "$gen" model convert "$pair" --metadata "$tmp/none.json" -o "$tmp/c"
+printf '{}\0' >"$tmp/more.json"
+expect 3 "is not text" "$gen" model convert "$pair" --metadata "$tmp/more.json" -o "$tmp/c"
+
 # A .npy of zeros [1,4,64,32,1].
 npy() { # FILE SHAPE COUNT
     local head="{'descr': '<f4', 'fortran_order': False, 'shape': ($2), }"
