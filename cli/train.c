@@ -20,8 +20,11 @@
 #include "weather/data.h"
 #include "weather/dgmr_train.h"
 #include "weather/dgmr_validate.h"
+#include "weather/trained.h"
 
 #define PATH 4200
+#define CAP 128.0 /* mm/h, to which samples are cut */
+#define SEEN 256  /* samples that tell how wet all are */
 
 typedef struct train_settings {
     gen_dgmr_recipe recipe;
@@ -99,9 +102,10 @@ typedef struct training {
     double step_s; /* of the data: the least */
     double greatest_step_s;
     int sequences;
-    char source[600]; /* of the sample at hand */
-    double drawn;     /* clock, of the live line */
-    double lines;     /* clock, of the last line where there is no terminal */
+    gen_trained trained; /* what the model file tells of the data */
+    char source[600];    /* of the sample at hand */
+    double drawn;        /* clock, of the live line */
+    double lines;        /* clock, of the last line where there is no terminal */
     char *config, *about;
 } training;
 
@@ -175,26 +179,13 @@ static gen_status load_init(training *t)
     return GEN_OK;
 }
 
-static gen_status copy_params(gen_params *to, const gen_params *from)
-{
-    for (int i = 0; i < gen_params_count(from); i++) {
-        const char *name;
-        bool trained;
-        float *values;
-        gen_tensor t = gen_params_at(from, i, &name, &trained);
-        GEN_TRY(gen_params_add(to, name, t.shape, trained, &values));
-        memcpy(values, t.data, gen_tensor_bytes(&t));
-    }
-    return GEN_OK;
-}
-
 static gen_status make_params(training *t)
 {
     GEN_TRY(gen_params_create(&t->params));
     if (t->model)
-        GEN_TRY(copy_params(t->params, t->model->params));
+        GEN_TRY(gen_params_copy(t->params, t->model->params));
     if (t->judge)
-        GEN_TRY(copy_params(t->params, t->judge->params));
+        GEN_TRY(gen_params_copy(t->params, t->judge->params));
     gen_model_free(&t->model);
     gen_model_free(&t->judge);
     return GEN_OK;
@@ -223,12 +214,48 @@ static gen_status list_files(training *t, file_list *files)
 static gen_samples_options sample_options(const training *t, gen_samples_part part)
 {
     return (gen_samples_options){ .frames = t->generator.frames + t->generator.steps,
+                                  .cap = CAP,
                                   .size = t->o->recipe.crop,
                                   .context = t->generator.frames,
                                   .moving = t->generator.coordinates == GEN_DGMR_RAIN,
                                   .part = part,
                                   .as_is = part == GEN_SAMPLES_VALIDATE,
                                   .seed = (uint64_t)t->o->recipe.seed };
+}
+
+/* Grids, steps and the highest rate of the data. */
+static void see_sequences(training *t, const gen_archive *a)
+{
+    for (int i = 0; i < a->n; i++) {
+        gen_trained_add(&t->trained, &a->sequence[i]->grid, (double)a->sequence[i]->step);
+        double rate = fmin(gen_radar_summarise(a->sequence[i]).max, CAP);
+        t->trained.rate_max = fmax(t->trained.rate_max, rate);
+    }
+}
+
+/* How wet samples are: the first ones, so that a run that goes on says the same. */
+static gen_status see_samples(training *t)
+{
+    gen_status status = GEN_OK;
+    const gen_samples_options o = sample_options(t, GEN_SAMPLES_ALL);
+    int64_t n = o.frames * o.size * o.size;
+    gen_trained_windows windows = { 0 };
+    float *rain = NULL, *mask = NULL;
+    GEN_GOTO(GEN_ALLOC(&rain, n, "a sample"));
+    GEN_GOTO(GEN_ALLOC(&mask, n, "a sample"));
+    for (int64_t i = 0; i < SEEN; i++) {
+        if (gen_run_canceled())
+            GEN_GOTO(gen_fail(GEN_ECANCELED, "interrupted before the first step"));
+        GEN_GOTO(gen_samples_get(t->train, i, rain, mask, NULL));
+        gen_trained_window(&windows, rain, mask, n);
+    }
+    gen_trained_range(&t->trained, &windows);
+    t->trained.leads = t->generator.steps;
+    t->trained.crop = o.size;
+done:
+    gen_free(rain);
+    gen_free(mask);
+    return status;
 }
 
 /* Reads all files for one part; the sequences are the samples' then. */
@@ -248,6 +275,7 @@ static gen_status read_part(training *t, gen_samples_part part, gen_samples **ou
     t->step_s = a.step;
     t->greatest_step_s = a.longest;
     t->sequences = a.n;
+    see_sequences(t, &a);
     GEN_GOTO(gen_samples_create(out, a.sequence, a.n, &samples));
 done:
     gen_archive_free(&a); /* the samples have taken the sequences, and left NULLs */
@@ -308,6 +336,10 @@ static gen_status write_model(const training *t, const char *name, int64_t step,
     gen_json_open(&w, NULL, '{');
     gen_json_put_int(&w, "libgen.step", step);
     gen_json_put_real(&w, "libgen.validation_crps", crps);
+    gen_json_open(&w, GEN_TRAINED_KEY, '{');
+    gen_trained_put(&w, &t->trained);
+    gen_json_put_string(&w, "command", t->r->command_line);
+    gen_json_close(&w, '}');
     gen_json_close(&w, '}');
     GEN_TRY(gen_json_finish(&w, &extra));
     gen_status status = gen_model_save_with(&model, companion, t->o->recipe.adversarial > 0, path,
@@ -483,6 +515,7 @@ static gen_status prepare(training *t)
         gen_samples_free(&t->held_out);
     }
     GEN_TRY(read_part(t, hold_out ? GEN_SAMPLES_TRAIN : GEN_SAMPLES_ALL, &t->train));
+    GEN_TRY(see_samples(t));
     return describe(t);
 }
 

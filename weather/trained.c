@@ -86,7 +86,7 @@ void gen_trained_range(gen_trained *t, const gen_trained_windows *w)
     int64_t windows = 0;
     for (int i = 0; i <= BINS; i++)
         windows += w->windows[i];
-    t->rate_max = w->rate_max;
+    t->rate_max = fmax(t->rate_max, w->rate_max);
     t->has_wet_share = windows > 0;
     if (windows) {
         t->wet_share[0] = percentile(w, windows, 0.01);

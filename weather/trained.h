@@ -51,7 +51,7 @@ typedef struct gen_trained_windows {
 void gen_trained_add(gen_trained *t, const gen_radar_grid *grid, double step);
 /* A window of n cells in all its frames: rain in mm/h, mask 1 where measured (NULL: everywhere). */
 void gen_trained_window(gen_trained_windows *w, const float *rain, const float *mask, int64_t n);
-/* Sets wet_share and rate_max, from one window or more. */
+/* Sets wet_share, from one window or more, and raises rate_max to the highest rate in them. */
 void gen_trained_range(gen_trained *t, const gen_trained_windows *w);
 /* Puts the keys into the object that is open. */
 void gen_trained_put(gen_json_writer *w, const gen_trained *t);

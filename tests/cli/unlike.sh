@@ -59,3 +59,15 @@ if [ -e "$tmp/header" ]; then
     check "the file tells of the deadline only" \
         grep -q ':comment = "advection instead of dgmr, whose first member [^;]*"' "$tmp/header"
 fi
+
+# gen train writes what gen nowcast reads.
+expect 0 "" "$gen" train nowcast --data examples/rain.nc -o "$tmp/run" --steps 1 --width 0.05 --leads 4 \
+    --validate-crops 0 -q
+trained=$tmp/run/model.safetensors
+"$gen" model info --json "$trained" >"$tmp/stdout"
+for key in 'steps_s":[300]' 'cell_m":[1000]' 'rate_max":120,' 'units":"mm/h"' 'leads":4,' 'crop":64,'; do
+    check "the model of a training tells ${key%%\"*}" grep -qF "${key//\"/\\\"}" "$tmp/stdout"
+done
+expect 0 "" "${run[@]}" -m "$trained" -o "$tmp/out/k.nc"
+check "rain that it was trained on is like it" test ! -s "$tmp/stderr"
+check "as far as that went" grep -q '1 member of 4 steps' "$tmp/stdout"
