@@ -24,6 +24,7 @@ enum {
 
 #define MAX_LOSSES 16 /* charts */
 #define MAX_SCORES 12
+#define MAX_MARKS 50 /* in a chart */
 
 /* A page, and room for the numbers of one path. */
 typedef struct drawing {
@@ -118,6 +119,30 @@ static void add_level(drawing *d, const char *name, const double x[2], double y,
     add_points(d, name, x, both, 2, style, -1);
 }
 
+/* Where the run went back: a line from the lowest to the highest of the newest chart. */
+static void add_marks(drawing *d)
+{
+    double low = INFINITY, high = -INFINITY, x[3 * MAX_MARKS], y[3 * MAX_MARKS];
+    int64_t events, n = 0;
+    const gen_chart *c = &d->page->chart[d->page->n - 1];
+    for (int l = 0; l < c->n; l++)
+        for (int i = 0; i < c->lines[l].n; i++) {
+            low = fmin(low, c->lines[l].y[i]);
+            high = fmax(high, c->lines[l].y[i]);
+        }
+    const gen_history_line *e = gen_history_lines(d->t->log, GEN_HISTORY_EVENT, &events);
+    for (int64_t i = 0; i < events && n < 3 * MAX_MARKS && low <= high; i++) {
+        if (strcmp(e[i].what, "rollback") != 0 && strcmp(e[i].what, "repair") != 0)
+            continue;
+        const double to[3] = { low, high, NAN }; /* a gap behind it */
+        for (int k = 0; k < 3; k++, n++) {
+            x[n] = (double)e[i].step;
+            y[n] = to[k];
+        }
+    }
+    add_points(d, "rolled back", x, y, n, GEN_CHART_DASHED, -1);
+}
+
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 /* The paths below a prefix that have the same parent as `first`. */
@@ -141,6 +166,7 @@ static void draw_losses(drawing *d)
                     (path = gen_history_name(d->t->log, GEN_HISTORY_STEP, "losses/", &i));) {
         chart_add(d->page, chart_text(d->page, "Loss: %s", path + strlen("losses/")), "step", NULL);
         add_curves(d, &path, 1);
+        add_marks(d);
     }
     int i = 0;
     if ((path = gen_history_name(d->t->log, GEN_HISTORY_STEP, "rates/", &i))) {
@@ -168,6 +194,7 @@ static void draw_scores(drawing *d)
                       : "Scores of the discriminators",
                   "step", NULL);
         add_curves(d, paths, n);
+        add_marks(d);
     }
 }
 

@@ -149,6 +149,42 @@ few '{"kind":"event","step":1,"what":"interrupted"}'
 expect 0 "" "$gen" train report "$tmp/few"
 check "an event alone makes no picture" test "$(grep -c '^pictures *none' "$tmp/stdout")" = 1 -a ! -e "$tmp/few/report"
 
+# How far beyond the edge a spike lies does not change the curves.
+spike_of() { # spike_of VALUE: sum of the picture
+    rm -rf "$tmp/few"
+    mkdir "$tmp/few"
+    make_log 300 | sed "s/1e+06/$1/" >"$tmp/few/log.jsonl"
+    "$gen" train report "$tmp/few" >/dev/null
+    cksum <"$tmp/few/report/losses.png"
+}
+check "the log has a spike" grep -q '"G":1e+06' "$tmp/run/log.jsonl"
+check "a spike is drawn at the edge" test "$(spike_of 1e6)" = "$(spike_of 1e9)"
+check "what is no spike is not" test "$(spike_of 2.1)" != "$(spike_of 2.4)"
+
+# Times above the maps of a sample: of the newest validation, where it has as many lead times.
+sample_with() { # sample_with LEADS: sum of the picture
+    few '{"kind":"validation","step":1,"leads_min":['"$1"']}'
+    echo '{"context":1}' >"$tmp/few/run.json"
+    mkdir "$tmp/few/samples"
+    make_sample "$tmp/few/samples/step-00000001.npy"
+    "$gen" train report "$tmp/few" >/dev/null
+    cksum <"$tmp/few/report/samples-00000001.png"
+}
+check "lead times are those of the validation" test "$(sample_with 5,10,15)" != "$(sample_with 5,10,20)"
+check "those of another number are not shown" test "$(sample_with 5,10)" = "$(sample_with 5,10,15,20)"
+
+# A roll back is marked in the curves, other events are not.
+losses_with() { # losses_with EVENT: sum of the picture, whose metadata have the command
+    few '{"kind":"step","step":1,"losses":{"D":1}}' '{"kind":"step","step":9,"losses":{"D":2}}' \
+        '{"kind":"event","step":5,"what":"'"$1"'"}'
+    "$gen" train report "$tmp/few" >/dev/null
+    cksum <"$tmp/few/report/losses.png"
+}
+plain=$(losses_with checkpoint)
+check "a skipped step is not marked" test "$(losses_with skip)" = "$plain"
+check "a rollback is marked" test "$(losses_with rollback)" != "$plain"
+check "a repair is marked" test "$(losses_with repair)" != "$plain"
+
 # ---- what is no run, or a broken one
 mkdir "$tmp/empty"
 expect 2 "" "$gen" train report
