@@ -153,10 +153,12 @@ BACKENDS := \
 
 PLAN := \
     libgen/plan/adjoints.c \
+    libgen/plan/choice.c \
     libgen/plan/constant.c \
     libgen/plan/dump.c \
     libgen/plan/memory.c \
     libgen/plan/plan.c \
+    libgen/plan/recompute.c \
     libgen/plan/rewrite.c \
     libgen/plan/rules.c \
     libgen/plan/sums.c \
@@ -373,6 +375,7 @@ TESTS := \
     tests/unit/ops_plain.c \
     tests/unit/ops.c \
     tests/unit/plan.c \
+    tests/unit/recompute.c \
     tests/unit/nowcast.c \
     tests/unit/projection.c \
     tests/unit/plot.c \

@@ -45,13 +45,17 @@ enum {
     GEN_RULE_SUMS = 1 << 11,      /* 3: gradients of a weight used many times, and of slices: one */
     GEN_RULE_TRIM = 1 << 12,      /* taps that see padding only are left out */
     GEN_RULE_ADJOINTS = 1 << 13,  /* gradients in forward ops, which other rules serve */
-    GEN_RULES_ALL = (1 << 14) - 1
+    GEN_RULE_RECOMPUTE = 1 << 14, /* 4.8: within a memory budget, values that gradients read are
+                                     computed again instead of kept */
+    GEN_RULES_ALL = (1 << 15) - 1
 };
 
 typedef struct gen_plan_options {
     gen_dtype precision;         /* GEN_F32 (0) or GEN_BF16: storage of activations, conv inputs */
     unsigned rules_off;          /* GEN_RULE_* not to apply */
-    uint64_t memory_budget;      /* bytes for the slab, 0 = none; ENOMEM says what it would take */
+    uint64_t memory_budget;      /* bytes for the slab, 0 = none. Where a graph has gradients, as
+                                    many values as that takes are computed again instead of kept;
+                                    results are the same bytes. ENOMEM: what it takes at least. */
     int64_t params_vary;         /* 1: parameters may change between runs (training) */
     const char *const *slow; /* names of inputs that change rarely (GEN_RULE_HOIST); NULL-ended */
     int64_t consume_params;  /* 1: values are freed as soon as this plan has packed them, so that a
@@ -79,6 +83,7 @@ GEN_API void gen_plan_changed(gen_plan *plan); /* a slow input was written */
 
 typedef struct gen_plan_info {
     int steps;
+    int again;             /* of them, those that compute a value a second time */
     uint64_t slab_bytes;   /* activations and workspace */
     uint64_t packed_bytes; /* weights held for this model's plans */
     double flops;          /* of one run of all steps */

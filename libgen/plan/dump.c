@@ -75,8 +75,10 @@ gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
     GEN_TRY(time_steps(p, runs));
     for (int s = 0; s < p->n_steps; s++)
         total += p->step[s].seconds;
-    fprintf(out, "# %d steps (%d of them once per slow input), slab %.1f MB, packed %.1f MB\n",
-            p->n_steps, p->n_slow, (double)p->slab_bytes / 1e6,
+    fprintf(out,
+            "# %d steps (%d of them once per slow input, %d to keep less), slab %.1f MB, "
+            "packed %.1f MB\n",
+            p->n_steps, p->n_slow, p->n_again, (double)p->slab_bytes / 1e6,
             (double)gen_plan_describe(p).packed_bytes / 1e6);
     if (runs > 0)
         fprintf(

@@ -241,28 +241,53 @@ static gen_status check_budget(const struct gen_plan *p)
     return GEN_OK;
 }
 
+gen_status gen_plan_lay_out(struct gen_plan *p)
+{
+    GEN_TRY(classify(p));
+    GEN_TRY(check_params(p));
+    GEN_TRY(gen_constant_hashes(p));
+    GEN_TRY(make_steps(p));
+    return gen_plan_layout(p);
+}
+
+static gen_status new_plan(struct gen_plan **out, int n_outputs, gen_params *params,
+                           gen_backend *backend, const gen_plan_options *options)
+{
+    gen_plan *p;
+    GEN_TRY(GEN_ALLOC(out, 1, "plan"));
+    p = *out;
+    p->params = params;
+    p->backend = backend;
+    p->options = *options;
+    p->n_outputs = n_outputs;
+    return GEN_ALLOC(&p->output, n_outputs, "plan");
+}
+
+gen_status gen_plan_trial(struct gen_plan **out, const struct gen_plan *p)
+{
+    gen_plan_options o = p->options;
+    o.estimate_only = 1;
+    o.memory_budget = 0;
+    return new_plan(out, p->n_outputs, p->params, p->backend, &o);
+}
+
 gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs[], int n_outputs,
                            gen_params *params, gen_backend *backend,
                            const gen_plan_options *options)
 {
+    static const gen_plan_options defaults;
     gen_status status = GEN_OK;
-    gen_plan *p;
+    gen_plan *p = NULL;
     *out = NULL;
     GEN_TRY(gen_graph_status(g));
     for (int i = 0; i < n_outputs; i++)
         if (!outputs[i])
             return gen_fail(GEN_EINVAL, "plan: output %d is missing", i);
-    GEN_TRY(GEN_ALLOC(&p, 1, "plan"));
-    p->graph = NULL;
-    p->params = params;
-    p->backend = backend;
-    p->options = options ? *options : (gen_plan_options){ 0 };
-    p->n_outputs = n_outputs;
+    GEN_GOTO(new_plan(&p, n_outputs, params, backend, options ? options : &defaults));
     if (!params) {
         GEN_GOTO(gen_params_create(&p->own_params));
         p->params = p->own_params;
     }
-    GEN_GOTO(GEN_ALLOC(&p->output, n_outputs, "plan"));
     memcpy(p->output, outputs, sizeof *outputs * (size_t)n_outputs);
     p->graph = g;
     status = gen_rewrite_run(&p->graph, p->output, n_outputs, backend, &p->options);
@@ -270,15 +295,11 @@ gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs
         p->graph = NULL;
         goto done;
     }
-    GEN_GOTO(classify(p));
-    GEN_GOTO(check_params(p));
-    GEN_GOTO(gen_constant_hashes(p));
-    GEN_GOTO(make_steps(p));
-    GEN_GOTO(gen_plan_layout(p));
+    GEN_GOTO(gen_recompute(p));
+    GEN_GOTO(gen_plan_lay_out(p));
     GEN_GOTO(check_budget(p));
-    if (!p->options.estimate_only) {
+    if (!p->options.estimate_only)
         GEN_GOTO(fix_addresses(p));
-    }
     *out = p;
     p = NULL;
 done:
@@ -375,7 +396,7 @@ gen_status gen_plan_run(gen_plan *p, const gen_progress *progress)
 
 gen_plan_info gen_plan_describe(const gen_plan *p)
 {
-    gen_plan_info info = { .steps = p->n_steps, .slab_bytes = p->slab_bytes,
+    gen_plan_info info = { .steps = p->n_steps, .again = p->n_again, .slab_bytes = p->slab_bytes,
                            .packed_bytes = gen_params_packed_bytes(p->params) };
     for (int s = 0; s < p->n_steps; s++)
         info.flops += gen_node_cost(p->step[s].node).flops;

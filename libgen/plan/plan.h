@@ -68,6 +68,7 @@ struct gen_plan {
     int n_buffers;
     struct gen_step *step;
     int n_steps, n_slow;     /* slow steps come first */
+    int n_again;             /* steps that are there for the memory budget */
     void **owned;            /* constants kept for running */
     uint64_t owned_capacity;
     int n_owned;
@@ -90,6 +91,15 @@ gen_status gen_prepare_kernel(struct gen_plan *p, const gen_kernel *k, gen_node 
 /* memory.c: fills value, buffer and the slab's size from the steps. */
 gen_status gen_plan_layout(struct gen_plan *p);
 void *gen_value_address(const struct gen_plan *p, int value);
+
+/* plan.c: a plan of the same outputs, to be given a graph, that only estimates. */
+gen_status gen_plan_trial(struct gen_plan **out, const struct gen_plan *p);
+/* From the graph to the places in the slab. */
+gen_status gen_plan_lay_out(struct gen_plan *p);
+
+/* recompute.c: replaces p's graph where its slab does not fit the budget, and gradients read what
+ * could be computed again instead of kept. ENOMEM says what it would take. */
+gen_status gen_recompute(struct gen_plan *p);
 
 gen_status gen_plan_run_step(struct gen_plan *p, int step);
 

@@ -146,7 +146,7 @@ static gen_node *copy_node(gen_rewrite *r, gen_node *old, gen_node *const in[])
     return n;
 }
 
-static void set_scope(gen_graph *g, const char *name)
+void gen_rewrite_scope(gen_graph *g, const char *name)
 {
     if (strcmp(g->scope, name)) {
         snprintf(g->scope, sizeof g->scope, "%s", name);
@@ -166,7 +166,7 @@ static gen_status copy_all(gen_rewrite *r, const gen_pass *pass)
         GEN_GOTO(GEN_GROW(&in, &capacity, old->n_in + 1));
         for (int j = 0; j < old->n_in; j++)
             in[j] = r->image[old->in[j]->id];
-        set_scope(r->to, old->op->flags & GEN_OP_SOURCE ? "" : old->name);
+        gen_rewrite_scope(r->to, old->op->flags & GEN_OP_SOURCE ? "" : old->name);
         gen_node *n = NULL;
         r->to->building_gradient = old->is_gradient;
         if (pass->rule && !(old->op->flags & GEN_OP_SOURCE))
@@ -232,12 +232,20 @@ done:
     gen_free(r->image);
     gen_free(r->needed);
     gen_free(r->uses);
-    gen_free(r->data);
+    if (pass->survey)
+        gen_free(r->data);
     r->image = NULL;
     r->needed = NULL;
     r->uses = NULL;
     r->data = NULL;
     return status;
+}
+
+gen_status gen_rewrite_copy(gen_graph *from, const gen_pass *pass, void *data, gen_graph **out,
+                            gen_node *outputs[], int n_outputs)
+{
+    gen_rewrite r = { .data = data };
+    return run_pass(&r, pass, from, out, outputs, n_outputs);
 }
 
 gen_status gen_rewrite_run(gen_graph **graph, gen_node *outputs[], int n_outputs,

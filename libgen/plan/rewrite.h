@@ -37,7 +37,7 @@ struct gen_rewrite {
     uint64_t constant_capacity;
     int constant_known;
     struct gen_cse *cse;
-    void *data;          /* of the pass's survey */
+    void *data;          /* of the pass's survey, or of gen_rewrite_copy */
 };
 
 /* True when n, a node of r->to, has one value for the life of the plan. */
@@ -57,6 +57,12 @@ bool gen_node_is_constant(const gen_node *n, bool params_vary, const bool *const
  * left as it is. */
 gen_status gen_rewrite_run(gen_graph **graph, gen_node *outputs[], int n_outputs,
                            const gen_backend *backend, const gen_plan_options *options);
+
+/* One pass that merges nothing, in *out; `data` is for its rule. */
+gen_status gen_rewrite_copy(gen_graph *from, const gen_pass *pass, void *data, gen_graph **out,
+                            gen_node *outputs[], int n_outputs);
+/* Nodes that are added from now on get this name. */
+void gen_rewrite_scope(gen_graph *g, const char *name);
 
 /* sums.c: sums of many gradients as one. */
 gen_status gen_survey_sums(gen_rewrite *r, void **data);

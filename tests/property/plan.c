@@ -2,7 +2,8 @@
  *
  * Random graphs give the same values with all rules and kernels as with none and the references:
  * for constant and varying parameters, slow inputs that change and that do not, any rules switched
- * off. Slabs are filled with NaN first, so that nothing may be read before it is written.
+ * off. Slabs are filled with NaN first, so that nothing may be read before it is written. Their
+ * gradients within any memory budget are the same bytes as without one.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -280,8 +281,88 @@ static void random_graphs(void **state)
     assert_true(built > GRAPHS / 2);
 }
 
+/* ---- gradients within a budget --------------------------------------------------------------- */
+
+enum { MOST_GRADIENTS = 200 };
+
+/* Loss and gradients of what `build` made; 0 when some op has no gradient. */
+static int differentiate(made *m, gen_node *out[])
+{
+    gen_node *wrt[MOST_GRADIENTS], *grad[MOST_GRADIENTS];
+    int n = 0, count = 1;
+    out[0] = NULL;
+    for (int i = 0; i < MOST_OUT; i++) {
+        gen_node *y = m->out[i],
+                 *sum = gen_mean(m->g, gen_reshape(m->g, gen_mul(m->g, y, y), GEN_SHAPE(-1)), 1);
+        out[0] = out[0] ? gen_add(m->g, out[0], sum) : sum;
+    }
+    for (; n < gen_graph_params(m->g) && n < MOST_GRADIENTS; n++)
+        wrt[n] = gen_graph_param(m->g, n);
+    gen_grad(m->g, out[0], NULL, wrt, n, grad);
+    if (gen_graph_status(m->g) != GEN_OK)
+        return 0;
+    for (int i = 0; i < n; i++)
+        if (grad[i])
+            out[count++] = grad[i];
+    return count;
+}
+
+static void check_equal(gen_plan *p, gen_plan *expected, int n, uint64_t seed)
+{
+    for (int i = 0; i < n; i++) {
+        gen_tensor a = gen_plan_output(p, i), b = gen_plan_output(expected, i);
+        if (memcmp(a.data, b.data, gen_tensor_bytes(&a)) != 0)
+            fail_msg("graph %d: output %d is another within the budget", (int)seed, i);
+    }
+}
+
+static void gradients_within_a_budget(void **state)
+{
+    gen_node *out[MOST_GRADIENTS + 1];
+    int graphs = 0, fewer = 0, more = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= GRAPHS; seed++) {
+        made m;
+        gen_plan *whole, *p;
+        int n = build(&m, seed) ? differentiate(&m, out) : 0;
+        if (!n) {
+            gen_graph_free(&m.g);
+            continue;
+        }
+        graphs++;
+        gen_params *params = fill_params(m.g);
+        gen_plan_options o = { .params_vary = 1 };
+        if (gen_plan_create(&whole, m.g, out, n, params, fast, &o) != GEN_OK)
+            fail_msg("%s", gen_last_error());
+        run(whole, 1, 2);
+        const uint64_t bytes = gen_plan_describe(whole).slab_bytes;
+        for (uint64_t part = 10; part < 20; part++) {
+            o.memory_budget = bytes * part / 20;
+            gen_status status = gen_plan_create(&p, m.g, out, n, params, fast, &o);
+            assert_true(status == GEN_OK || status == GEN_ENOMEM);
+            if (status != GEN_OK)
+                continue;
+            memset(p->slab, 0xff, p->slab_bytes);
+            run(p, 1, 2);
+            run(p, 1, 2);
+            check_equal(p, whole, n, seed);
+            assert_true(gen_plan_describe(p).slab_bytes <= o.memory_budget);
+            fewer++;
+            more += gen_plan_describe(p).again > 0;
+            gen_plan_free(&p);
+        }
+        gen_plan_free(&whole);
+        gen_params_free(&params);
+        gen_graph_free(&m.g);
+    }
+    print_message("%d graphs; %d plans within budgets, %d of them compute again\n", graphs, fewer,
+                  more);
+    assert_true(fewer > GRAPHS / 4 && more > GRAPHS / 10);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(random_graphs) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(random_graphs),
+                                        cmocka_unit_test(gradients_within_a_budget) };
     return cmocka_run_group_tests_name("random plans", tests, open_backends, close_backends);
 }
