@@ -187,14 +187,44 @@ static gen_node *level_of(gen_net *net, const gen_dgmr_config *c, int level, gen
     return x;
 }
 
+gen_node *gen_dgmr_newest(gen_graph *g, const gen_dgmr_config *c, gen_node *frames)
+{
+    if (c->skip == GEN_DGMR_SKIP_NONE || gen_graph_failed(g))
+        return NULL;
+    gen_shape s = gen_node_shape(frames);
+    frames = gen_slice(g, frames, 1, c->frames - 1, 1);
+    return gen_reshape(g, frames, GEN_SHAPE(s.dim[0], s.dim[2], s.dim[3], 1));
+}
+
+/* Features [T*N,H/2,W/2,C] -> one value a cell [T,N,H,W,1]. */
+static gen_node *cells_of(gen_net *net, const gen_dgmr_config *c, const char *name, gen_node *x,
+                          int64_t steps)
+{
+    const gen_layer_attr layer = normalised(c, 1, c->sn_eps);
+    x = gen_conv_layer(net, name, x, 4, &layer);
+    return split_time(net->g, gen_depth_to_space(net->g, x, 2, true), steps);
+}
+
+/* gate * newest; the gates begin nearly open. */
+static gen_node *kept(gen_net *net, const gen_dgmr_config *c, gen_node *x, gen_node *newest,
+                      int64_t steps)
+{
+    gen_graph *g = net->g;
+    gen_shape s = gen_node_shape(newest);
+    gen_node *gate = cells_of(net, c, "gate", x, steps);
+    gate = gen_sigmoid(g, gen_affine(g, gate, 1, 2));
+    return gen_mul(g, gate, gen_reshape(g, newest, GEN_SHAPE(1, s.dim[0], s.dim[1], s.dim[2], 1)));
+}
+
 gen_node *gen_dgmr_sampler(gen_net *net, const gen_dgmr_config *c, gen_node *latent,
-                           gen_node *const state[GEN_DGMR_LEVELS], int64_t steps,
+                           gen_node *const state[GEN_DGMR_LEVELS], gen_node *newest, int64_t steps,
                            gen_node *last[GEN_DGMR_LEVELS])
 {
     gen_graph *g = net->g;
     if (steps < 1)
         return gen_graph_fail(g, "dgmr", "%lld lead times, expected at least 1", (long long)steps);
-    const gen_layer_attr out = normalised(c, 1, c->sn_eps);
+    if (c->skip == GEN_DGMR_SKIP_GATE && !newest)
+        return gen_graph_fail(g, "dgmr", "the sampler wants the newest frame, and is given none");
 
     gen_scope scope = gen_scope_push(g, "sampler");
     gen_node *x = latent;
@@ -202,9 +232,11 @@ gen_node *gen_dgmr_sampler(gen_net *net, const gen_dgmr_config *c, gen_node *lat
         x = level_of(net, c, level, x, state[level - 1], steps, last ? &last[level - 1] : NULL);
     if (!gen_graph_failed(g)) {
         const gen_norm_attr norm = norm_of(c, steps);
-        x = gen_norm_layer(net, "norm", join_time(g, x), &norm);
-        x = gen_conv_layer(net, "out", gen_relu(g, x), 4, &out);
-        x = split_time(g, gen_depth_to_space(g, x, 2, true), steps); /* [T,N,H,W,1] */
+        x = gen_relu(g, gen_norm_layer(net, "norm", join_time(g, x), &norm));
+        gen_node *rain = gen_graph_failed(g) ? NULL : cells_of(net, c, "out", x, steps);
+        if (c->skip == GEN_DGMR_SKIP_GATE && !gen_graph_failed(g))
+            rain = gen_add(g, rain, kept(net, c, x, newest, steps));
+        x = rain;
         x = gen_transpose(g, x, (int[GEN_MAX_RANK]){ 1, 0, 2, 3, 4 });
     }
     gen_scope_pop(g, scope);
@@ -257,7 +289,8 @@ static void build(gen_net *net, const void *config, const gen_port *in, int n_in
                        gen_shape_text(l, a), gen_shape_text(f, b));
     }
     gen_dgmr_conditioning(net, c, frames, state);
-    gen_node *rain = gen_dgmr_sampler(net, c, gen_dgmr_latent(net, c, z), state, c->steps, NULL);
+    gen_node *rain = gen_dgmr_sampler(net, c, gen_dgmr_latent(net, c, z), state,
+                                      gen_dgmr_newest(net->g, c, frames), c->steps, NULL);
     out[0] = (gen_port){ .name = "rain", .shape = gen_node_shape(rain), .node = rain };
     *n_out = 1;
 }
@@ -296,6 +329,8 @@ static void build(gen_net *net, const void *config, const gen_port *in, int n_in
       .choices = "spatial|channel-rows", .help = "axes of the self-attention" },                   \
     { .type = GEN_OPT_CHOICE, .name = "mix-order", .offset = FIELD(mix_order), .preset = order,    \
       .choices = "frame|channel", .help = "outermost in the channels of the mixing convolutions" },\
+    { .type = GEN_OPT_CHOICE, .name = "skip", .offset = FIELD(skip), .choices = "none|gate",       \
+      .help = "the newest frame also goes past the network, through gates" },                      \
     { .type = GEN_OPT_CHOICE, .name = "coordinates", .offset = FIELD(coordinates),                 \
       .preset = GEN_DGMR_GROUND, .choices = "ground|rain",                                         \
       .help = "cells lie on the ground, or move with the rain" },                                  \

@@ -21,6 +21,12 @@ enum { GEN_DGMR_HIDDEN_OUTPUT, GEN_DGMR_HIDDEN_INPUT };
  * none, for training with few sequences a batch, whose statistics are no good. */
 enum { GEN_DGMR_NORM_LEADS, GEN_DGMR_NORM_NONE };
 
+/* Whether the newest frame reaches the rain past the network, each cell and lead time through a
+ * gate of its own: rain = network + gate * newest. What is fine, and still true, then need not fit
+ * into the states, which are few in a narrow network; a network in the rain's coordinates begins as
+ * advection. */
+enum { GEN_DGMR_SKIP_NONE, GEN_DGMR_SKIP_GATE };
+
 /* What the network's cells stand for: places on the ground, or in the air that moves with the rain
  * and lies over them in the newest frame. Of no concern to the network itself. */
 enum { GEN_DGMR_GROUND, GEN_DGMR_RAIN };
@@ -41,6 +47,7 @@ typedef struct gen_dgmr_config {
     int64_t norm;          /* GEN_DGMR_NORM_* */
     int64_t attention;     /* gen_attention_kind */
     int64_t mix_order;     /* GEN_DGMR_*_MAJOR */
+    int64_t skip;          /* GEN_DGMR_SKIP_* */
     int64_t coordinates;   /* GEN_DGMR_GROUND, GEN_DGMR_RAIN */
 } gen_dgmr_config;
 
@@ -60,11 +67,15 @@ GEN_API void gen_dgmr_conditioning(gen_net *net, const gen_dgmr_config *c, gen_n
 /* z [N,H/32,W/32,z_channels] -> [N,H/32,W/32,latent]. */
 GEN_API gen_node *gen_dgmr_latent(gen_net *net, const gen_dgmr_config *c, gen_node *z);
 
+/* The newest frame [N,H,W,1] of frames [N,F,H,W,1], which the sampler takes; NULL where it takes
+ * none. */
+GEN_API gen_node *gen_dgmr_newest(gen_graph *g, const gen_dgmr_config *c, gen_node *frames);
+
 /* The next `steps` lead times from the states: rain [N,steps,H,W,1] mm/h (not clamped). `last`,
- * when not NULL, gets the states after them. latent and states have the same N. */
+ * when not NULL, gets the states after them. latent, states and newest have the same N. */
 GEN_API gen_node *gen_dgmr_sampler(gen_net *net, const gen_dgmr_config *c, gen_node *latent,
-                                   gen_node *const state[GEN_DGMR_LEVELS], int64_t steps,
-                                   gen_node *last[GEN_DGMR_LEVELS]);
+                                   gen_node *const state[GEN_DGMR_LEVELS], gen_node *newest,
+                                   int64_t steps, gen_node *last[GEN_DGMR_LEVELS]);
 
 /* openclimatefix checkpoints, in weather/dgmr_import.c. */
 bool gen_dgmr_ocf_recognises(const gen_import *im);

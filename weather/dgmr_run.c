@@ -50,12 +50,13 @@ struct run {
     gen_backend *backend;
     gen_plan *latent, *sampler;
     float *state[GEN_DGMR_LEVELS]; /* the conditioning stack's */
-    const float *newest;           /* [height,width] of the frames */
-    gen_motion motion;             /* of the rain; without nodes where the network's cells are of
-                                      the ground */
-    gen_pool *pool;                /* that moves the rain; NULL as well */
-    float *frame;                  /* [height,width] that is moved; NULL as well */
-    float *rain;                   /* [lead_steps,height,width], one member */
+    float *kept;         /* [padded_h,padded_w] the newest frame, for a sampler that takes it */
+    const float *newest; /* [height,width] of the frames */
+    gen_motion motion;   /* of the rain; without nodes where the network's cells are of
+                            the ground */
+    gen_pool *pool;      /* that moves the rain; NULL as well */
+    float *frame;        /* [height,width] that is moved; NULL as well */
+    float *rain;         /* [lead_steps,height,width], one member */
 };
 
 static const char *const state_name[GEN_DGMR_LEVELS] = { "state1", "state2", "state3", "state4" };
@@ -139,7 +140,7 @@ static uint64_t sampler_budget(const struct run *r, int64_t steps)
  * (the conditioning stack's, for every member); a few at a time, the latent (for a member). */
 static gen_status plan_sampler(const struct run *r, int64_t steps, bool estimate, gen_plan **out)
 {
-    static const char *const states[] = { "state1", "state2", "state3", "state4", NULL };
+    static const char *const states[] = { "state1", "state2", "state3", "state4", "newest", NULL };
     static const char *const latents[] = { "latent", NULL };
     bool whole = steps >= r->o->lead_steps;
     gen_plan_options options = plan_options(r);
@@ -155,7 +156,11 @@ static gen_status plan_sampler(const struct run *r, int64_t steps, bool estimate
     gen_node *latent =
         gen_input(net.g, "latent", GEN_F32,
                   GEN_SHAPE(1, r->padded_h / 32, r->padded_w / 32, gen_dgmr_latent_width(r->c)));
-    output[RAIN] = gen_dgmr_sampler(&net, r->c, latent, state, steps, whole ? NULL : output + LAST);
+    gen_node *newest = NULL;
+    if (r->c->skip)
+        newest = gen_input(net.g, "newest", GEN_F32, GEN_SHAPE(1, r->padded_h, r->padded_w, 1));
+    output[RAIN] =
+        gen_dgmr_sampler(&net, r->c, latent, state, newest, steps, whole ? NULL : output + LAST);
     gen_status status = gen_graph_status(net.g);
     if (!status)
         status = gen_plan_create(out, net.g, output, whole ? 1 : SAMPLER_OUTPUTS,
@@ -274,7 +279,13 @@ static gen_status run_conditioning(struct run *r, const float *frames)
     gen_status status = plan_conditioning(r, &plan);
     if (status)
         return status;
-    GEN_GOTO(lay_out_frames(r, gen_plan_input(plan, "frames").data, frames));
+    float *laid_out = gen_plan_input(plan, "frames").data;
+    GEN_GOTO(lay_out_frames(r, laid_out, frames));
+    if (r->c->skip) {
+        int64_t padded = r->padded_h * r->padded_w;
+        GEN_GOTO(gen_alloc_raw((void **)&r->kept, (uint64_t)padded, sizeof *r->kept, "a frame"));
+        memcpy(r->kept, laid_out + (r->c->frames - 1) * padded, (size_t)padded * sizeof *r->kept);
+    }
     struct share share = { .whole = &r->o->progress, .total = (double)r->o->members };
     GEN_GOTO(gen_plan_run(plan, &(gen_progress){ report_share, &share }));
     for (int i = 0; i < GEN_DGMR_LEVELS; i++) {
@@ -330,6 +341,9 @@ static gen_status run_member(struct run *r, int64_t member)
         gen_tensor to = gen_plan_input(r->sampler, state_name[i]);
         memcpy(to.data, r->state[i], gen_tensor_bytes(&to));
     }
+    gen_tensor newest = gen_plan_input(r->sampler, "newest");
+    if (newest.data)
+        memcpy(newest.data, r->kept, gen_tensor_bytes(&newest));
     GEN_TRY(run_latent(r, member));
     if (r->chunk < steps)
         gen_plan_changed(r->sampler);
@@ -397,6 +411,7 @@ done:
     gen_motion_free(&r.motion);
     gen_pool_free(&r.pool);
     gen_free(r.frame);
+    gen_free(r.kept);
     gen_free(r.rain);
     return status;
 }

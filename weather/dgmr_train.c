@@ -64,7 +64,9 @@ gen_node *gen_dgmr_draws(gen_net *net, const gen_dgmr_config *c, gen_node *frame
     int64_t k = gen_node_shape(z).dim[0] / gen_node_shape(frames).dim[0];
     for (int i = 0; i < GEN_DGMR_LEVELS; i++)
         state[i] = gen_dgmr_repeat(g, state[i], k);
-    return gen_dgmr_sampler(net, c, latent, state, c->steps, NULL);
+    gen_node *newest = gen_dgmr_newest(g, c, frames);
+    newest = newest ? gen_dgmr_repeat(g, newest, k) : NULL;
+    return gen_dgmr_sampler(net, c, latent, state, newest, c->steps, NULL);
 }
 
 static gen_node *field(gen_graph *g, const gen_dgmr_trainer *t, const char *name, int64_t n,
