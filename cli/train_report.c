@@ -84,8 +84,11 @@ static gen_status read_run(train_report *t)
     t->steps = steps ? l[steps - 1].step : 0;
     if (t->newest && t->newest->step > t->steps)
         t->steps = t->newest->step;
+    const char *sentence;
+    bool broken = gen_history_broken(t->log, &sentence) > 0;
     if (steps == 0 && events == 0 && !t->newest)
-        status = gen_fail(GEN_EDATA, "'%s' has no step yet: nothing to report", log);
+        status = broken ? gen_fail(GEN_EDATA, "%s", sentence)
+                        : gen_fail(GEN_EDATA, "'%s' has no step yet: nothing to report", log);
 done:
     gen_free(log);
     gen_free(config);

@@ -204,6 +204,22 @@ static void print_events(const train_report *t)
     }
 }
 
+static void print_notes(const train_report *t)
+{
+    words w = { 0 };
+    const char *sentence;
+    int64_t broken = gen_history_broken(t->log, &sentence);
+    if (broken)
+        put(&w, "passed over %lld line%s that a kill or a full disk has cut: %s%s",
+            (long long)broken, broken > 1 ? "s" : "", broken > 1 ? "first " : "", sentence);
+    if (broken)
+        print("note", &w);
+    w = (words){ 0 };
+    put(&w, "the last line of log.jsonl is not whole: it is being written, or was cut by a kill");
+    if (gen_history_cut(t->log))
+        print("note", &w);
+}
+
 static void print_text(const train_report *t)
 {
     words w = { 0 };
@@ -219,12 +235,7 @@ static void print_text(const train_report *t)
     else if (t->best)
         printf("%-*sthe newest\n", INDENT, "best");
     print_events(t);
-    if (gen_history_cut(t->log)) {
-        w = (words){ 0 };
-        put(&w,
-            "the last line of log.jsonl is not whole: it is being written, or was cut by a kill");
-        print("note", &w);
-    }
+    print_notes(t);
     w = (words){ 0 };
     put(&w, t->pictures ? "%s:" : "none", t->pictures_in);
     for (int i = 0, n = 0; i < t->pictures; i++)
@@ -295,6 +306,7 @@ static gen_status print_json(const train_report *t)
     put_validation(&w, t, "best", t->best);
     put_events(&w, t);
     gen_json_put_bool(&w, "log_cut", gen_history_cut(t->log));
+    gen_json_put_int(&w, "log_broken_lines", gen_history_broken(t->log, &path));
     gen_json_put_string(&w, "pictures_in", t->pictures_in);
     gen_json_open(&w, "pictures", '[');
     for (int i = 0; i < t->pictures; i++)

@@ -41,7 +41,9 @@ struct gen_history {
     int names;
     gen_map index; /* of names, from 1 */
     gen_arena texts;
-    uint64_t whole, size;
+    int64_t broken;
+    char sentence[600]; /* about the first of them */
+    bool cut;
 };
 
 /* ---- the numbers of a line ------------------------------------------------------------------- */
@@ -178,48 +180,41 @@ static gen_status find_kind(const gen_json *object, gen_history_kind *out)
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
-typedef struct reader {
-    gen_history *h;
-    const char *path;
-    int64_t number;
-    bool broken;        /* the line before is no JSON */
-    char sentence[600]; /* about it */
-} reader;
-
-/* A line that is no JSON is remembered: the next one tells whether a kill explains it. */
-static gen_status read_line(reader *r, const char *text, uint64_t size)
+static gen_status read_object(gen_history *h, const gen_json *object, int64_t number)
 {
-    gen_json *object = NULL;
     gen_history_kind kind = GEN_HISTORY_KINDS;
-    gen_status status = gen_json_parse(&object, text, size, GEN_HISTORY_MAX_LINE);
-    bool no_json = status == GEN_EDATA;
-    if (status == GEN_OK)
-        status = find_kind(object, &kind);
-    if (status == GEN_OK && kind < GEN_HISTORY_KINDS)
-        status = add_line(r->h, kind, object, r->number);
-    gen_json_free(&object);
-    if (status != GEN_OK)
-        gen_fail_in(status, "'%s', line %" PRId64, r->path, r->number);
-    if (r->broken && status != GEN_ENOMEM && kind != GEN_HISTORY_START)
-        return gen_fail(GEN_EDATA, "%s", r->sentence);
-    r->broken = no_json;
-    if (no_json)
-        snprintf(r->sentence, sizeof r->sentence, "%s", gen_last_error());
-    return no_json ? GEN_OK : status;
+    GEN_TRY(find_kind(object, &kind));
+    return kind < GEN_HISTORY_KINDS ? add_line(h, kind, object, number) : GEN_OK;
 }
 
-static gen_status read_lines(reader *r, const char *text, uint64_t size)
+static gen_status read_line(gen_history *h, const char *text, uint64_t size, const char *path,
+                            int64_t number)
 {
-    const char *end = text + size, *newline;
-    for (const char *at = text; (newline = memchr(at, '\n', (size_t)(end - at)));
-         at = newline + 1) {
-        r->number++;
+    gen_json *object = NULL;
+    gen_status status = gen_json_parse(&object, text, size, GEN_HISTORY_MAX_LINE);
+    bool broken = status == GEN_EDATA;
+    if (status == GEN_OK)
+        status = read_object(h, object, number);
+    gen_json_free(&object);
+    if (status == GEN_OK)
+        return GEN_OK;
+    gen_fail_in(status, "'%s', line %" PRId64, path, number);
+    if (!broken)
+        return status;
+    if (h->broken++ == 0)
+        snprintf(h->sentence, sizeof h->sentence, "%s", gen_last_error());
+    return GEN_OK;
+}
+
+static gen_status read_lines(gen_history *h, const char *text, uint64_t size, const char *path)
+{
+    const char *at = text, *end = text + size, *newline;
+    for (int64_t number = 1; (newline = memchr(at, '\n', (size_t)(end - at))); number++) {
         if (newline > at)
-            GEN_TRY(read_line(r, at, (uint64_t)(newline - at)));
-        if (!r->broken)
-            r->h->whole = (uint64_t)(newline + 1 - text);
+            GEN_TRY(read_line(h, at, (uint64_t)(newline - at), path, number));
+        at = newline + 1;
     }
-    r->h->size = size;
+    h->cut = at < end;
     return GEN_OK;
 }
 
@@ -236,15 +231,12 @@ static void mark_names(gen_history *h)
 
 gen_status gen_history_parse(gen_history **out, const char *text, uint64_t size, const char *path)
 {
-    reader r = { .path = path };
-    *out = NULL;
-    GEN_TRY(GEN_ALLOC(&r.h, 1, "history"));
-    gen_status status = read_lines(&r, text, size);
+    GEN_TRY(GEN_ALLOC(out, 1, "history"));
+    gen_status status = read_lines(*out, text, size, path);
     if (status == GEN_OK)
-        mark_names(r.h);
+        mark_names(*out);
     else
-        gen_history_free(&r.h);
-    *out = r.h;
+        gen_history_free(out);
     return status;
 }
 
@@ -312,12 +304,13 @@ const char *gen_history_name(const gen_history *h, gen_history_kind kind, const 
     return NULL;
 }
 
-uint64_t gen_history_whole(const gen_history *h)
+int64_t gen_history_broken(const gen_history *h, const char **sentence)
 {
-    return h->whole;
+    *sentence = h->sentence;
+    return h->broken;
 }
 
 bool gen_history_cut(const gen_history *h)
 {
-    return h->whole < h->size;
+    return h->cut;
 }

@@ -14,9 +14,9 @@
  * that comes later in the file then replaces what there was of its kind from that step on, and of
  * the other kind behind it; a start replaces what lies behind its step. Events stay.
  *
- * A kill may cut the last line, and a resumed run writes on behind it: a line without its newline,
- * or that is no JSON and is followed by a start or by nothing, is passed over. Any other line that
- * is no JSON is an error.
+ * A kill cuts the last line, a full disk any line, and a run that goes on writes behind it. So a
+ * line that is no JSON is passed over and counted, and a last one without its newline is not
+ * looked at. A line that is JSON and not of this form is an error.
  */
 #ifndef LIBGEN_TRAIN_HISTORY_H
 #define LIBGEN_TRAIN_HISTORY_H
@@ -75,9 +75,10 @@ double gen_history_number(const gen_history *h, const gen_history_line *line, co
 const char *gen_history_name(const gen_history *h, gen_history_kind kind, const char *prefix,
                              int *i);
 
-/* Bytes up to the end of the last whole line: a run that writes on begins there. */
-uint64_t gen_history_whole(const gen_history *h);
-/* Is there something behind it? */
+/* Lines that are no JSON. *sentence: about the first, with file and line; "" where there is none.
+ */
+int64_t gen_history_broken(const gen_history *h, const char **sentence);
+/* Is the last line without its newline: being written, or cut? */
 bool gen_history_cut(const gen_history *h);
 
 #endif

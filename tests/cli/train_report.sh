@@ -130,6 +130,8 @@ check "a last line that is not whole is pointed out" grep -qF "is not whole" "$t
 expect 0 "" "${run[@]}" --force
 check "a resumed run goes on from its step" grep -qF "201 in 101 s, 0.502 s a step, lately 0.5" "$tmp/stdout"
 check "and says so" grep -qF "resumed 1 time" "$tmp/stdout"
+tr -s ' \n' ' ' <"$tmp/stdout" >"$tmp/unwrapped"
+check "the line that was cut is named" grep -qF "log.jsonl', line 308: JSON" "$tmp/unwrapped"
 check "what it did not come to again is gone" grep -qE '^best +the newest' "$tmp/stdout"
 
 # ---- less than all
@@ -145,6 +147,12 @@ few '{"kind":"validation","step":1,"crps":[null],"psd_ratio":[1,2],"wavelength_p
 expect 0 "" "$gen" train report "$tmp/few" --json
 check "no score is null" grep -qF '"best":null' "$tmp/stdout"
 check "a validation alone makes one page" no_litter "$tmp/few/report" validation.png
+few '{"kind":"step","step":1}' '{"kind":"st' '{"kind":"step","step":2}' 'no JSON' '{"kind":"step","step":3}'
+expect 0 "" "$gen" train report "$tmp/few"
+check "broken lines are passed over, and it says so" grep -qF "passed over 2 lines" "$tmp/stdout"
+check "the steps behind them count" grep -qE '^steps +3' "$tmp/stdout"
+expect 0 "" "$gen" train report "$tmp/few" --force --json
+check "JSON counts them" grep -qF '"log_broken_lines":2,' "$tmp/stdout"
 few '{"kind":"event","step":1,"what":"interrupted"}'
 expect 0 "" "$gen" train report "$tmp/few"
 check "an event alone makes no picture" test "$(grep -c '^pictures *none' "$tmp/stdout")" = 1 -a ! -e "$tmp/few/report"
@@ -193,8 +201,8 @@ expect 3 "found no log.jsonl" "$gen" train report "$tmp/none"
 expect 3 "is no folder" "$gen" train report "$tmp/file"
 few '{"kind":"start","step":0}'
 expect 3 "has no step yet" "$gen" train report "$tmp/few"
-few '{"kind":"step","step":1}' 'no JSON' '{"kind":"step","step":2}'
-expect 3 "log.jsonl', line 2: JSON" "$gen" train report "$tmp/few"
+few 'no JSON' '{"kind":"start","step":0}'
+expect 3 "log.jsonl', line 1: JSON" "$gen" train report "$tmp/few"
 few '{"kind":"step","step":"one"}'
 expect 3 "line 1: JSON key 'step': found a string, expected an integer" "$gen" train report "$tmp/few"
 few '{"kind":"step","step":1}'

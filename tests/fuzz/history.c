@@ -34,7 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gen_history *h;
     if (gen_history_parse(&h, (const char *)data, size, "log") != GEN_OK)
         return 0;
-    if (gen_history_whole(h) > size || gen_history_cut(h) != (gen_history_whole(h) < size))
+    const char *sentence;
+    if (gen_history_cut(h) != (size > 0 && data[size - 1] != '\n') ||
+        (gen_history_broken(h, &sentence) > 0) != (*sentence != 0))
         abort();
     for (int k = 0; k < GEN_HISTORY_KINDS; k++)
         walk(h, (gen_history_kind)k);
