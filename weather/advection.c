@@ -233,6 +233,19 @@ static void node_share(int64_t p, int64_t n, int64_t *i, float *share)
     }
 }
 
+/* A row of pixels from one of nodes, by the shares that node_share gives. */
+static void spread(const float *line, int64_t columns, float *out, int64_t width)
+{
+    int64_t x = 0;
+    for (; x < width && (x < CELL / 2 || columns < 2); x++)
+        out[x] = line[0];
+    for (int64_t i = 0; i < columns - 1; i++)
+        for (int64_t c = 0; c < CELL && x < width; c++, x++)
+            out[x] = line[i] + (0.5f + (float)c) / CELL * (line[i + 1] - line[i]);
+    for (; x < width; x++)
+        out[x] = line[columns - 2] + (line[columns - 1] - line[columns - 2]);
+}
+
 void gen_motion_row(const float *u, const float *v, int64_t rows, int64_t columns, int64_t y,
                     int64_t width, float *out_u, float *out_v, float *line)
 {
@@ -245,14 +258,8 @@ void gen_motion_row(const float *u, const float *v, int64_t rows, int64_t column
         line[i] = pu[0] + b * (pu[next] - pu[0]);
         line[columns + i] = pv[0] + b * (pv[next] - pv[0]);
     }
-    for (int64_t x = 0; x < width; x++) {
-        int64_t i;
-        float a;
-        node_share(x, columns, &i, &a);
-        int64_t k = columns > 1 ? i + 1 : i;
-        out_u[x] = line[i] + a * (line[k] - line[i]);
-        out_v[x] = line[columns + i] + a * (line[columns + k] - line[columns + i]);
-    }
+    spread(line, columns, out_u, width);
+    spread(line + columns, columns, out_v, width);
 }
 
 /* Value and gradient of a bilinear image at (y, x); false outside or where a corner is missing. */

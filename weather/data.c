@@ -252,19 +252,31 @@ static void unpack(const gen_samples *s, const place *p, int64_t t, const gen_re
     }
 }
 
-/* A frame of a sample, turned. */
-static void put(float *rain, float *mask, const float *frame, int64_t n, int turn)
+/* Where cell (y, x) of n x n lies after a turn. */
+static int64_t turned(int64_t y, int64_t x, int64_t n, int turn)
 {
+    x = turn & 4 ? n - 1 - x : x;
+    for (int q = turn & 3; q; q--) { /* a quarter to the left */
+        int64_t w = x;
+        x = y;
+        y = n - 1 - w;
+    }
+    return y * n + x;
+}
+
+/* A frame of a sample, turned; adds to *measured. */
+static void put(float *rain, float *mask, const float *frame, int64_t n, int turn,
+                int64_t *measured)
+{
+    const int64_t origin = turned(0, 0, n, turn), along = turned(0, 1, n, turn) - origin,
+                  down = turned(1, 0, n, turn) - origin;
     for (int64_t y = 0; y < n; y++)
         for (int64_t x = 0; x < n; x++, frame++) {
-            int64_t u = turn & 4 ? n - 1 - x : x, v = y, w;
-            for (int q = turn & 3; q; q--) { /* a quarter to the left */
-                w = u;
-                u = v;
-                v = n - 1 - w;
-            }
-            mask[v * n + u] = isnan(*frame) ? 0 : 1;
-            rain[v * n + u] = isnan(*frame) ? 0 : *frame;
+            int64_t to = origin + y * down + x * along;
+            bool known = !isnan(*frame);
+            mask[to] = known ? 1 : 0;
+            rain[to] = known ? *frame : 0;
+            *measured += known;
         }
 }
 
@@ -300,23 +312,29 @@ typedef struct cutting {
     int turn;
     float *frame; /* [size,size] */
     float *rain, *mask;
+    int64_t measured; /* cells, of those that were put */
 } cutting;
 
-static void put_frame(const cutting *c, int64_t t)
+static void put_frame(cutting *c, int64_t t)
 {
     int64_t n = c->s->o.size;
-    put(c->rain + t * n * n, c->mask + t * n * n, c->frame, n, c->turn);
+    put(c->rain + t * n * n, c->mask + t * n * n, c->frame, n, c->turn, &c->measured);
 }
 
-/* The newest frame of the context and those before it (`back` 1) or behind it (-1), as they are
- * seen along the motion. */
-static gen_status follow(const cutting *c, const gen_motion *m, int back)
+/* The newest frame of the context and those before it (`back` 1), or those behind it (-1), as they
+ * are seen along the motion. */
+static gen_status follow(cutting *c, const gen_motion *m, int back)
 {
     gen_status status;
     gen_trace trace;
     float *source = NULL;
     GEN_TRY(gen_trace_create(&trace, m, &c->crop, 1));
-    for (int64_t t = c->s->o.context - 1; t >= 0 && t < c->s->o.frames; t -= back) {
+    int64_t t = c->s->o.context - 1;
+    if (back < 0) { /* which is there already */
+        gen_trace_step(&trace, m, -1, NULL);
+        t++;
+    }
+    for (; t >= 0 && t < c->s->o.frames; t -= back) {
         gen_rectangle reach = gen_trace_reach(&trace);
         GEN_GOTO(gen_alloc_raw((void **)&source, (uint64_t)(reach.height * reach.width),
                                sizeof *source, "a sample"));
@@ -333,8 +351,8 @@ done:
     return status;
 }
 
-/* All frames of a sample, and how many of its cells were measured. */
-static gen_status cut(gen_samples *s, place *p, cutting *c, double *measured)
+/* All frames of a sample. */
+static gen_status cut(gen_samples *s, place *p, cutting *c)
 {
     gen_status status = GEN_OK;
     const gen_motion *m;
@@ -348,9 +366,6 @@ static gen_status cut(gen_samples *s, place *p, cutting *c, double *measured)
         unpack(s, p, c->first + t, &c->crop, c->frame);
         put_frame(c, t);
     }
-    *measured = 0;
-    for (int64_t i = 0; i < s->cells; i++)
-        *measured += (double)c->mask[i];
 done:
     gen_free(c->frame);
     return status;
@@ -383,7 +398,7 @@ static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
             column = p->held_corner / BLOCK;
         if (!is_of_part(s, p, column * BLOCK) || !is_of_part(s, p, column * BLOCK + size - 1))
             continue;
-        double draw = (double)b[0] / 4294967296.0, q, measured;
+        double draw = (double)b[0] / 4294967296.0, q;
         if (draw >= s->o.q_min + s->o.m) /* no rain could be enough */
             continue;
         q = chance(s, p, first, row, column);
@@ -396,8 +411,8 @@ static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
                       .turn = s->o.as_is ? 0 : (int)(b[1] >> 29),
                       .rain = rain,
                       .mask = mask };
-        GEN_TRY(cut(s, p, &c, &measured));
-        if (measured < (1 - s->o.missing) * (double)s->cells)
+        GEN_TRY(cut(s, p, &c));
+        if ((double)c.measured < (1 - s->o.missing) * (double)s->cells)
             continue;
         *origin = (gen_sample_origin){ .source = p->source,
                                        .time = p->start + first * p->step,

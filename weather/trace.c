@@ -189,7 +189,7 @@ static float linear(const corners *c)
 }
 
 /* Of the cells before, at, after and behind a place whose share of the third is a. */
-static void cubic_weights(float w[4], float a)
+static inline void cubic_weights(float w[4], float a)
 {
     float rest = 1 - a;
     w[0] = -0.5f * a * rest * rest;
@@ -204,7 +204,7 @@ static float cubic(const corners *c)
     const float around[4] = { c->at[0], c->at[1], c->at[c->down], c->at[c->down + 1] };
     if (around[0] == around[1] && around[0] == around[2] && around[0] == around[3])
         return around[0]; /* dry, mostly; the sum would be cut to it */
-    float least = around[0], most = around[0], across[4], along[4], value = 0;
+    float least = around[0], most = around[0], across[4], along[4], column[4] = { 0 };
     for (int i = 1; i < 4; i++) {
         least = around[i] < least ? around[i] : least;
         most = around[i] > most ? around[i] : most;
@@ -213,8 +213,10 @@ static float cubic(const corners *c)
     cubic_weights(along, c->b);
     const float *row = c->at - c->down - 1;
     for (int j = 0; j < 4; j++, row += c->down)
-        value += along[j] * (across[0] * row[0] + across[1] * row[1] + across[2] * row[2] +
-                             across[3] * row[3]);
+        for (int i = 0; i < 4; i++)
+            column[i] += along[j] * row[i];
+    float value = across[0] * column[0] + across[1] * column[1] + across[2] * column[2] +
+                  across[3] * column[3];
     return value < least ? least : value > most ? most : value;
 }
 
