@@ -19,8 +19,9 @@ enum { SHOWN = 3 }; /* members in the picture */
 struct gen_dgmr_validation {
     gen_dgmr_config c;
     int64_t crops, size, members, frames, cells, step_s;
-    float *rain;  /* [crops,frames,cells], NaN where missing */
-    float *shown; /* [1+SHOWN,frames,cells] */
+    float *rain;     /* [crops,frames,cells], NaN where missing */
+    int64_t wettest; /* the crop that is shown */
+    float *shown;    /* [1+SHOWN,frames,cells] */
     gen_plan *plan;
 };
 
@@ -47,12 +48,18 @@ static gen_status take_crops(gen_dgmr_validation *v, gen_dgmr_sample_fn *sample,
     gen_status status = GEN_OK;
     const char *source;
     float *mask = NULL;
+    double most = -1;
     GEN_TRY(GEN_ALLOC(&mask, v->frames * v->cells, "a crop"));
     for (int64_t i = 0; i < v->crops && status == GEN_OK; i++) {
         float *rain = v->rain + i * v->frames * v->cells;
+        double sum = 0;
         status = sample(cookie, i, rain, mask, &source);
-        for (int64_t k = 0; k < v->frames * v->cells; k++)
+        for (int64_t k = 0; k < v->frames * v->cells; k++) {
+            sum += (double)rain[k];
             rain[k] = mask[k] > 0 ? rain[k] : NAN;
+        }
+        v->wettest = sum > most ? i : v->wettest;
+        most = sum > most ? sum : most;
     }
     gen_free(mask);
     return status;
@@ -106,10 +113,11 @@ typedef struct tables {
 static void keep_shown(gen_dgmr_validation *v, const float *drawn)
 {
     size_t frame = (size_t)v->cells * sizeof *v->shown, context = frame * (size_t)v->c.frames;
-    memcpy(v->shown, v->rain, frame * (size_t)v->frames);
+    const float *rain = v->rain + v->wettest * v->frames * v->cells;
+    memcpy(v->shown, rain, frame * (size_t)v->frames);
     for (int64_t k = 0; k < SHOWN && k < v->members; k++) {
         float *to = v->shown + (1 + k) * v->frames * v->cells;
-        memcpy(to, v->rain, context);
+        memcpy(to, rain, context);
         memcpy(to + v->c.frames * v->cells, drawn + k * v->c.steps * v->cells,
                frame * (size_t)v->c.steps);
     }
@@ -130,7 +138,7 @@ static gen_status score_crop(gen_dgmr_validation *v, int64_t crop, tables *t, co
     float *drawn = out.data;
     for (int64_t i = 0; i < gen_shape_count(out.shape); i++)
         drawn[i] = drawn[i] > 0 ? drawn[i] : 0;
-    if (crop == 0)
+    if (crop == v->wettest)
         keep_shown(v, drawn);
     for (int64_t lead = 0; lead < v->c.steps; lead++) {
         const float *observed = rain + (v->c.frames + lead) * v->cells;
