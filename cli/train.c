@@ -151,16 +151,23 @@ static gen_status choose_networks(training *t)
     return set_all(gen_dgmr_d_options, &t->discriminator, "set-d", o->set_d);
 }
 
+static gen_status refuse_given(const training *t, const char *const *names, const char *what)
+{
+    for (; *names; names++)
+        if (gen_run_given(t->r, *names))
+            return gen_fail(GEN_EINVAL, "--%s: the %s is that of --init %s", *names, what,
+                            t->o->init);
+    return GEN_OK;
+}
+
 /* The networks of a file take the place of --width and --set; lead times may differ, as no weight
- * depends on them. */
+ * depends on them. A file without discriminators gets new ones. */
 static gen_status load_init(training *t)
 {
-    static const char *const fixed[] = { "width", "d-width", "set", "set-d" };
+    static const char *const of_generator[] = { "width", "set", NULL };
+    static const char *const of_judge[] = { "d-width", "set-d", NULL };
     const char *path = t->o->init;
-    for (int i = 0; i < GEN_LEN(fixed); i++)
-        if (gen_run_given(t->r, fixed[i]))
-            return gen_fail(GEN_EINVAL, "--%s: the networks are those of --init %s", fixed[i],
-                            path);
+    GEN_TRY(refuse_given(t, of_generator, "generator"));
     GEN_TRY(gen_model_load(&t->model, path));
     if (t->model->arch != &gen_dgmr_arch)
         return gen_fail(GEN_EMODEL, "%s: is a '%s', training goes on with '%s'", path,
@@ -168,12 +175,13 @@ static gen_status load_init(training *t)
     t->generator = *(const gen_dgmr_config *)t->model->config;
     if (gen_run_given(t->r, "leads"))
         t->generator.steps = t->o->leads;
-    if (t->model->n_companions)
+    if (t->model->n_companions) {
+        GEN_TRY(refuse_given(t, of_judge, "discriminator"));
         GEN_TRY(gen_model_load_companion(&t->judge, path, gen_dgmr_d_arch.name));
-    if (t->judge)
         t->discriminator = *(const gen_dgmr_d_config *)t->judge->config;
-    else
+    } else if (!(t->o->d_width > 0)) {
         t->discriminator.width = t->generator.width;
+    }
     if (t->discriminator.picked > t->generator.steps)
         t->discriminator.picked = t->generator.steps;
     return GEN_OK;
