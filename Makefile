@@ -660,6 +660,10 @@ run-libfuzzer: $(FUZZ_NAMES:%=$(B)/libfuzzer/%)
 bench: all $(patsubst %.c,$(B)/%,$(BENCHES))
 	@B=$(B) bash tests/bench/run.sh
 
+## train-nowcast: the model of weather/models trained anew, into out/train-nowcast (HOURS=1.5)
+train-nowcast: all
+	@bash weather/models/train.sh $(B)/gen out/train-nowcast $(HOURS)
+
 ## lint: include order, blanks, file length, calls that a library may not make, header-test
 lint: header-test
 	@bash tests/lint.sh
@@ -719,5 +723,5 @@ help:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 .PHONY: all asan bench clean config demo deps format fuzz header-test help install lint ready \
-    run-demo run-fuzz run-libfuzzer run-tests sanitize sanitized-tests test test-ready tsan ubsan uninstall \
+    run-demo run-fuzz run-libfuzzer run-tests sanitize sanitized-tests test test-ready train-nowcast tsan ubsan uninstall \
     unit-programs FORCE
