@@ -1,4 +1,6 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
 # Trains the model that comes with the program: weather/models/train.sh GEN FOLDER [HOURS]
 #
 # Two stages. First the generator alone, by the CRPS of its draws: motion is taken from the rain's
