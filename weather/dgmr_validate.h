@@ -26,8 +26,8 @@ GEN_API void gen_dgmr_validation_free(gen_dgmr_validation **v);
  * observed, half way through the lead times). */
 GEN_API gen_status gen_dgmr_validate(gen_dgmr_validation *v, double *crps, char **json);
 
-/* The crop with most rain and what the last gen_dgmr_validate drew for it, as .npy: [1+members,frames,H,W]
- * mm/h; first the observation; NaN where it was not measured. */
+/* The crop with most rain and what the last gen_dgmr_validate drew for it, as .npy:
+ * [1+members,frames,H,W] mm/h; first the observation; NaN where it was not measured. */
 GEN_API gen_status gen_dgmr_validation_write(const gen_dgmr_validation *v, const char *path);
 
 #endif
