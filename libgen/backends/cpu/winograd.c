@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 3 x 3 convolution by Winograd's minimal filtering: f32, channels last, stride 1, constant
- * weights. S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin and S. Gray, Fast
- * Algorithms for Convolutional Neural Networks, 2015.
+ * 3 x 3 convolution by Winograd's minimal filtering: f32, channels last, stride 1. S. Winograd,
+ * Arithmetic Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for
+ * Convolutional Neural Networks, 2015. Weights that vary are transformed in each run, which pays
+ * where images are many enough.
  *
  *     Y = A^T [ (G g G^T) . (B^T d B) ] A
  *
@@ -99,7 +100,7 @@ typedef struct state {
     int residual; /* which input */
     int blocks;
     int tiles_a_piece, c_a_piece, k_a_piece, panels_a_piece; /* of a shared block's steps */
-    uint64_t block_bytes;
+    uint64_t block_bytes, weights_at; /* weights_at: of weights that vary, in the workspace */
     float *own; /* bias and zeros */
 } state;
 
@@ -144,6 +145,10 @@ static int64_t weight_bytes(const gen_wino *o)
     return (int64_t)sizeof(float) * np * np * o->c * o->k;
 }
 
+/* Transforming a weight that varies takes as long as multiplying so many rows with it (F4: 4 ns a
+ * filter); packing it for a direct convolution, half as long. */
+enum { TRANSFORM_ROWS = 40, PACK_ROWS = 20 };
+
 /* Time is about products x rows; but below some number of rows it is that of reading weights, and
  * large tiles have more. That number was measured for weights in L2, in L3 and beyond. */
 static int64_t product_time(const gen_wino *o, int64_t products, int64_t rows)
@@ -155,17 +160,19 @@ static int64_t product_time(const gen_wino *o, int64_t products, int64_t rows)
 
 static int64_t form_time(const gen_wino *o)
 {
-    return product_time(o, o->form->products * o->form->products, o->tiles);
+    int64_t products = o->form->products * o->form->products;
+    return product_time(o, products, o->tiles) + (o->vary ? products * TRANSFORM_ROWS : 0);
 }
 
 /* Of a direct convolution: up-sampling is four filters of 2 x 2 on the small image, and pooling one
  * of 4 x 4. */
 static int64_t direct_time(const gen_wino *o)
 {
-    int64_t cells = (int64_t)o->n * o->oh * o->ow;
+    int64_t cells = (int64_t)o->n * o->oh * o->ow, pack = o->vary ? PACK_ROWS : 0;
     if (o->kind == GEN_WINO_UP2 || o->kind == GEN_WINO_UP4)
-        return product_time(o, 16, cells / 4);
-    return product_time(o, o->kind == GEN_WINO_POOL ? 16 : 9, cells);
+        return product_time(o, 16, cells / 4) + 16 * pack;
+    int64_t products = o->kind == GEN_WINO_POOL ? 16 : 9;
+    return product_time(o, products, cells) + products * pack;
 }
 
 static void choose_form(gen_wino *o, bool up, bool pool)
@@ -245,7 +252,7 @@ static void choose_cut(state *s)
     s->panels_a_piece = ceil_div(gen_wino_panels(o), 2);
 }
 
-static void set_shape(state *s, const gen_node *n)
+static void set_shape(state *s, const gen_node *n, bool vary)
 {
     const gen_conv_attr *a = n->attr;
     gen_wino *o = &s->o;
@@ -261,6 +268,7 @@ static void set_shape(state *s, const gen_node *n)
     o->stream = (int64_t)sizeof(float) * gen_shape_count(y) > PAST_BYTES;
     s->has_residual = a->has_residual;
     s->residual = 2 + (int)a->has_bias;
+    o->vary = vary;
     choose_form(o, one(a->up[0]) == 2, one(a->pool[0]) == 2);
     choose_cut(s);
 }
@@ -270,7 +278,7 @@ static void set_shape(state *s, const gen_node *n)
 static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     const gen_conv_attr *a = n->attr;
-    if (b->fast_math_off || !kernels_of(b) || !is_const[1] || n->shape[0].rank != 4)
+    if (b->fast_math_off || !kernels_of(b) || n->shape[0].rank != 4)
         return false;
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i]->dtype[0] != GEN_F32)
@@ -291,15 +299,15 @@ static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_cons
         gen_shape_count(y) / y.dim[3] > INT32_MAX / 2)
         return false; /* tiles are counted in int */
     state s = { .isa = kernels_of(b) };
-    set_shape(&s, n);
+    set_shape(&s, n, !is_const[1]);
     return form_time(&s.o) < direct_time(&s.o);
 }
 
 /* ---- prepare -------------------------------------------------------------------------------- */
 
 typedef struct weights_job {
-    state *s;
-    gen_prepare *p;
+    const state *s;
+    gen_prepare *p; /* constant weights: who knows them */
     const float *w;
     float *u;
 } weights_job;
@@ -316,14 +324,30 @@ static void weights_piece(void *ctx, int piece, int thread)
     j->s->isa->weights(o, j->w, j->u, piece % panels, c, end);
 }
 
+static void transform_weights(weights_job *j, gen_pool *pool)
+{
+    const gen_wino *o = &j->s->o;
+    gen_pool_run(pool, ceil_div(o->c, WEIGHTS_CHANNELS) * gen_wino_panels(o), weights_piece, j);
+}
+
 static gen_status fill_weights(void *ctx, void *to)
 {
     weights_job *j = ctx;
-    const gen_wino *o = &j->s->o;
     GEN_TRY(j->p->constant(j->p, 1, &j->w));
     j->u = to;
-    gen_pool_run(j->p->backend->pool, ceil_div(o->c, WEIGHTS_CHANNELS) * gen_wino_panels(o),
-                 weights_piece, j);
+    transform_weights(j, j->p->backend->pool);
+    return GEN_OK;
+}
+
+static gen_status pack_weights(gen_prepare *p, state *s)
+{
+    char layout[32];
+    weights_job j = { .s = s, .p = p };
+    const void *u;
+    snprintf(layout, sizeof layout, "%s/%d", s->o.form->name, s->o.lanes);
+    GEN_TRY(p->packed(p, 1, layout, (uint64_t)weight_bytes(&s->o), fill_weights, &j, &u));
+    s->o.u = u;
+    p->consumed |= 2;
     return GEN_OK;
 }
 
@@ -334,30 +358,25 @@ static gen_status prepare(gen_prepare *p)
     state *s;
     GEN_TRY(GEN_ALLOC(&s, 1, "winograd"));
     s->isa = kernels_of(p->backend);
-    set_shape(s, p->node);
+    set_shape(s, p->node, !p->is_const[1]);
     gen_wino *o = &s->o;
     GEN_GOTO(GEN_ALLOC(&s->own, (uint64_t)o->k + (uint64_t)o->c, "winograd"));
     o->bias = s->own;
     o->zeros = s->own + o->k;
     s->const_bias = !a->has_bias || p->is_const[2];
-    p->consumed = 2;
     if (a->has_bias && s->const_bias) {
         const float *bias;
         GEN_GOTO(p->constant(p, 2, &bias));
         memcpy(s->own, bias, (size_t)o->k * sizeof(float));
         p->consumed |= 4;
     }
-    char layout[32];
-    snprintf(layout, sizeof layout, "%s/%d", o->form->name, o->lanes);
-    weights_job j = { .s = s, .p = p };
-    const void *u;
-    GEN_GOTO(p->packed(p, 1, layout,
-                       sizeof(float) * (uint64_t)(o->form->products * o->form->products) *
-                           (uint64_t)o->c * (uint64_t)o->k,
-                       fill_weights, &j, &u));
-    o->u = u;
+    if (p->is_const[1])
+        GEN_GOTO(pack_weights(p, s));
     s->block_bytes = (block_floats(o) * sizeof(float) + 63) / 64 * 64;
     p->workspace = s->block_bytes * (s->shared ? 1 : (uint64_t)gen_pool_threads(p->backend->pool));
+    s->weights_at = p->workspace;
+    if (o->vary)
+        p->workspace += (uint64_t)weight_bytes(o);
     p->state = s;
 done:
     if (status != GEN_OK) {
@@ -483,6 +502,11 @@ static gen_status run(void *st, const void *const in[], void *const out[], void 
     job j = { .s = s, .o = &o, .x = in[0], .r = s->has_residual ? in[s->residual] : NULL,
               .y = out[0], .workspace = workspace,
               .threads = gen_pool_threads(b->pool) };
+    if (o.vary) {
+        weights_job k = { .s = s, .w = in[1], .u = (float *)(j.workspace + s->weights_at) };
+        transform_weights(&k, b->pool);
+        o.u = k.u;
+    }
     if (!s->shared) {
         gen_pool_run(b->pool, s->blocks, own_block, &j);
         return GEN_OK;

@@ -132,9 +132,10 @@ static void weights(const gen_wino *o, const float *w, float *u, int panel, int 
                         combine(f->g[i], load(taps[s]), load(taps[3 + s]), load(taps[6 + s]));
             float *to = u + (int64_t)first * LANES * o->c + ((int64_t)c * vectors + v) * LANES;
             for (int i = 0; i < np; i++)
-                for (int j = 0; j < np; j++)
-                    store_past(to + place_of[i * np + j],
-                               combine(f->g[j], side[i][0], side[i][1], side[i][2]));
+                for (int j = 0; j < np; j++) {
+                    vec g = combine(f->g[j], side[i][0], side[i][1], side[i][2]);
+                    (o->vary ? store : store_past)(to + place_of[i * np + j], g);
+                }
         }
     }
     _mm_sfence();

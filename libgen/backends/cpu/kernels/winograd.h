@@ -49,6 +49,7 @@ typedef struct gen_wino {
     int act;                       /* gen_act */
     float slope;
     bool stream; /* write past the caches */
+    bool vary;   /* weights are transformed in each run: they stay in the caches */
 } gen_wino;
 
 /* A range of tiles of a block that begins with tile `first` of the image. */
