@@ -230,3 +230,14 @@ gen_node *gen_dgmr_hold_loss(gen_graph *g, const gen_dgmr_hold *hold, gen_node *
         sum = gen_add(g, sum, hold_crps(g, hold, own, draws, target, mask, cells, 1 << i));
     return sum;
 }
+
+gen_node *gen_dgmr_calm(gen_graph *g, gen_node *x, gen_node *context, double rate)
+{
+    if (gen_graph_failed(g))
+        return NULL;
+    int64_t n = gen_node_shape(context).dim[0];
+    gen_node *mean = gen_mean(g, gen_reshape(g, context, GEN_SHAPE(n, -1)), 1u << 1);
+    gen_node *scale = gen_reciprocal(g, gen_affine(g, gen_stop_gradient(g, mean), 1 / rate, 1));
+    scale = gen_reshape(g, scale, GEN_SHAPE(n, 1, 1, 1, 1));
+    return gen_mul(g, x, gen_dgmr_repeat(g, scale, draws_in(x, context)));
+}

@@ -85,4 +85,9 @@ GEN_API gen_node *gen_dgmr_hold_loss(gen_graph *g, const gen_dgmr_hold *hold, ge
                                      gen_node *draws, gen_node *target, gen_node *mask,
                                      gen_node *cells);
 
+/* x [k*N,T,H,W,1] times rate / (rate + mean rain of the context [N,C,H,W,1]) of its sequence.
+ * Of fields that are scaled so the CRPS is scaled so, and the few sequences of
+ * heavy rain do not drown the others; it knows the context only, so the CRPS stays proper. */
+GEN_API gen_node *gen_dgmr_calm(gen_graph *g, gen_node *x, gen_node *context, double rate);
+
 #endif

@@ -147,7 +147,13 @@ static gen_node *loss_of_g(gen_net *net, void *cookie)
     gen_node *draws = p->groups > 1
                           ? field(g, p->t, "draws", r->draws * p->t->n, p->t->o.generator.steps)
                           : gen_stop_gradient(g, in.drawn);
-    gen_node *held = gen_dgmr_hold_loss(g, &hold, in.drawn, draws, in.target, in.mask, cells);
+    gen_node *own = in.drawn, *target = in.target;
+    if (r->calm > 0) {
+        own = gen_dgmr_calm(g, own, in.context, r->calm);
+        draws = gen_dgmr_calm(g, draws, in.context, r->calm);
+        target = gen_dgmr_calm(g, target, in.context, r->calm);
+    }
+    gen_node *held = gen_dgmr_hold_loss(g, &hold, own, draws, target, in.mask, cells);
     gen_node *adversarial = gen_fill(g, GEN_SHAPE(1), 0);
     if (r->adversarial > 0) {
         scores s = judge(net, p->t, &in, in.drawn, p->draws);
@@ -294,6 +300,8 @@ static gen_status check(const gen_dgmr_training *o)
                         (long long)r->draws);
     if (r->regulariser == GEN_DGMR_REGULARISE_MEAN && r->octaves)
         return gen_fail(GEN_EINVAL, "octaves are of the CRPS as regulariser");
+    if (r->calm > 0 && r->weight != GEN_DGMR_WEIGHT_EVEN)
+        return gen_fail(GEN_EINVAL, "calm: the weight of cells must be even then");
     if (r->adversarial > 0 && o->discriminator.pick == GEN_DGMR_PICK_LEADS &&
         o->discriminator.picked > o->generator.steps)
         return gen_fail(GEN_EINVAL,

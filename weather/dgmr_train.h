@@ -29,6 +29,7 @@ typedef struct gen_dgmr_recipe {
     int64_t regulariser;   /* gen_dgmr_regulariser */
     int64_t weight;        /* gen_dgmr_weight */
     int64_t octaves;       /* of the CRPS: see gen_dgmr_hold */
+    double calm;           /* mm/h of gen_dgmr_calm; 0 = sequences count by their rain */
     double rate, d_rate;   /* of Adam: generator, discriminators */
     int64_t schedule;      /* 0 = constant, 1 = cosine down to a hundredth at the last step */
     int64_t warmup;        /* steps of a rising rate */
@@ -121,6 +122,15 @@ typedef struct gen_dgmr_recipe {
           .max = 5,                                                                                \
           .value = "N",                                                                            \
           .help = "of the CRPS: also of means over 2x2, 4x4 ... cells" },                          \
+        { .type = GEN_OPT_REAL,                                                                    \
+          .name = "calm",                                                                          \
+          .offset = GEN_DGMR_AT(at, calm),                                                         \
+          .min = 0,                                                                                \
+          .max = 1e6,                                                                              \
+          .value = "MM/H",                                                                         \
+          .help =                                                                                  \
+              "in the regulariser, sequences whose context has this mean rain count half; 0: all " \
+              "count alike, and heavy rain most" },                                                \
         { .type = GEN_OPT_REAL,                                                                    \
           .name = "rate",                                                                          \
           .offset = GEN_DGMR_AT(at, rate),                                                         \
