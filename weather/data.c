@@ -34,10 +34,9 @@ typedef struct place {
     uint16_t *rain; /* [frames,height,width] */
     block *blocks;  /* [frames,rows,columns] */
     char *source;
-    double share;               /* of the places where a crop may begin, this and those before */
-    int64_t held_from, held_to; /* columns that are held out */
-    int64_t held_corner;        /* of the crops there */
-    gen_motion *motions;        /* by first frame of a sample; u is NULL until it is needed */
+    double share; /* of the places where a crop may begin, this and those before */
+    int64_t held; /* where the band that is held out begins, in blocks; it is one crop wide */
+    gen_motion *motions; /* by first frame of a sample; u is NULL until it is needed */
 } place;
 
 /* A sample that a thread has made, or makes. */
@@ -83,11 +82,6 @@ static void add_blocks(place *p, const gen_samples_options *o)
         }
 }
 
-static int64_t rounded_up(int64_t cells)
-{
-    return (cells + BLOCK - 1) / BLOCK * BLOCK;
-}
-
 /* Columns that hold a measured cell: [*from,*to), in blocks. All where none does. */
 static void measured_columns(const place *p, int64_t *from, int64_t *to)
 {
@@ -105,24 +99,44 @@ static void measured_columns(const place *p, int64_t *from, int64_t *to)
     }
 }
 
-/* Crops that move need room on both sides. */
+/* Places in a row where a crop may begin, 8 columns apart, west of what is held out. */
+static int64_t west_of_held(const place *p, int64_t side)
+{
+    return p->held < side ? 0 : p->held - side + 1;
+}
+
+/* How many there are in all for a part. */
+static int64_t places_in_row(const place *p, const gen_samples_options *o)
+{
+    int64_t side = o->size / BLOCK, east = p->columns - side + 1 - (p->held + side);
+    if (o->part == GEN_SAMPLES_VALIDATE)
+        return 1;
+    if (o->part == GEN_SAMPLES_ALL)
+        return p->columns - side + 1;
+    return west_of_held(p, side) + (east > 0 ? east : 0);
+}
+
+/* The column where the i-th of them lies, in blocks. */
+static int64_t place_in_row(const place *p, const gen_samples_options *o, int64_t i)
+{
+    int64_t side = o->size / BLOCK, west = west_of_held(p, side);
+    if (o->part == GEN_SAMPLES_VALIDATE)
+        return p->held;
+    return o->part == GEN_SAMPLES_ALL || i < west ? i : p->held + side + i - west;
+}
+
 static gen_status hold_out(place *p, const gen_samples_options *o)
 {
-    int64_t from, to, room = o->moving ? rounded_up(o->size / 2) : 0;
-    int64_t width = o->size + 2 * room, end = p->columns * BLOCK;
+    int64_t from, to, side = o->size / BLOCK;
     measured_columns(p, &from, &to);
-    int64_t first = rounded_up(from * BLOCK + (to - from) * BLOCK * 3 / 4 - width / 2);
-    if (first + width > end)
-        first = end - width;
-    p->held_from = first;
-    p->held_to = first + width;
-    p->held_corner = first + room;
-    if (first < 0 || (first < o->size && end - first - width < o->size))
-        return gen_fail(GEN_EDATA,
-                        "'%s' has %lld columns: too few to hold out %lld and leave %lld for a "
-                        "sample",
-                        p->source, (long long)p->width, (long long)width, (long long)o->size);
-    return GEN_OK;
+    p->held = from + (to - from) * 3 / 4 - side / 2;
+    p->held = p->held < 0 ? 0 : p->held + side > p->columns ? p->columns - side : p->held;
+    gen_samples_options train = *o;
+    train.part = GEN_SAMPLES_TRAIN;
+    if (places_in_row(p, &train) > 0)
+        return GEN_OK;
+    return gen_fail(GEN_EDATA, "'%s' has %lld columns: too few to hold out %lld and train on %lld",
+                    p->source, (long long)p->width, (long long)o->size, (long long)o->size);
 }
 
 static gen_status pack(place *p, const gen_radar_sequence *s, const gen_samples_options *o)
@@ -191,12 +205,6 @@ static int64_t below(uint32_t word, int64_t n)
     return (int64_t)((uint64_t)word * (uint64_t)n >> 32);
 }
 
-static bool is_of_part(const gen_samples *s, const place *p, int64_t column)
-{
-    bool held = column >= p->held_from && column < p->held_to;
-    return s->o.part == GEN_SAMPLES_ALL || held == (s->o.part == GEN_SAMPLES_VALIDATE);
-}
-
 /* The chance that a crop is taken, as if it did not move; 0 where too much is missing. Corner in
  * blocks. */
 static double chance(const gen_samples *s, const place *p, int64_t first, int64_t row,
@@ -221,34 +229,19 @@ static double chance(const gen_samples *s, const place *p, int64_t first, int64_
     return fmin(1, s->o.q_min + s->o.m * rain / of_rain);
 }
 
-/* Column `at` of the field as one of a rectangle's, or the nearest of its ends. */
-static int64_t within(const gen_rectangle *r, int64_t at)
-{
-    at -= r->column;
-    return at < 0 ? 0 : at > r->width ? r->width : at;
-}
-
-static void blank(float *row, int64_t from, int64_t to)
-{
-    for (int64_t x = from; x < to; x++)
-        row[x] = NAN;
-}
-
-/* Cells of frame t; NaN where nothing was measured, and in columns of another part. */
+/* Cells of frame t; NaN where nothing was measured, and what is held out from training. */
 static void unpack(const gen_samples *s, const place *p, int64_t t, const gen_rectangle *r,
                    float *out)
 {
-    int64_t from = within(r, p->held_from), to = within(r, p->held_to);
+    int64_t from = p->held * BLOCK - r->column, to = from + s->o.size;
+    from = s->o.part != GEN_SAMPLES_TRAIN ? r->width : from < 0 ? 0 : from;
+    to = to < r->width ? to : r->width;
     for (int64_t y = 0; y < r->height; y++, out += r->width) {
         const uint16_t *line = p->rain + (t * p->height + r->row + y) * p->width + r->column;
         for (int64_t x = 0; x < r->width; x++)
             out[x] = line[x] == MISSING ? NAN : (float)line[x] / STEP;
-        if (s->o.part == GEN_SAMPLES_TRAIN)
-            blank(out, from, to);
-        if (s->o.part == GEN_SAMPLES_VALIDATE) {
-            blank(out, 0, from);
-            blank(out, to, r->width);
-        }
+        for (int64_t x = from; x < to; x++)
+            out[x] = NAN;
     }
 }
 
@@ -371,12 +364,6 @@ done:
     return status;
 }
 
-/* Corners of crops in a row of a sequence; in TRAIN some are refused. */
-static int64_t columns_of(const gen_samples *s, const place *p)
-{
-    return s->o.part == GEN_SAMPLES_VALIDATE ? 1 : p->columns - s->o.size / BLOCK + 1;
-}
-
 static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
                        gen_sample_origin *origin)
 {
@@ -393,11 +380,7 @@ static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
         place *p = &s->places[k];
         int64_t first = below(a[1], p->frames - s->o.frames + 1);
         int64_t row = below(a[2], p->rows - size / BLOCK + 1);
-        int64_t column = below(a[3], columns_of(s, p));
-        if (s->o.part == GEN_SAMPLES_VALIDATE)
-            column = p->held_corner / BLOCK;
-        if (!is_of_part(s, p, column * BLOCK) || !is_of_part(s, p, column * BLOCK + size - 1))
-            continue;
+        int64_t column = place_in_row(p, &s->o, below(a[3], places_in_row(p, &s->o)));
         double draw = (double)b[0] / 4294967296.0, q;
         if (draw >= s->o.q_min + s->o.m) /* no rain could be enough */
             continue;
@@ -506,7 +489,7 @@ static void set_shares(gen_samples *s)
     for (int k = 0; k < s->n; k++) {
         const place *p = &s->places[k];
         sum += (double)(p->frames - s->o.frames + 1) * (double)(p->rows - side + 1) *
-               (double)columns_of(s, p);
+               (double)places_in_row(p, &s->o);
         s->places[k].share = sum;
     }
     for (int k = 0; k < s->n; k++)

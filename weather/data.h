@@ -11,12 +11,13 @@
 
 #include <libgen/weather.h>
 
-/* A band of columns of each sequence, at 3/4 of what is measured, is held out: training never sees
- * a value of it, validation nothing else. */
+/* A band of columns of each sequence, as wide as a crop, at 3/4 of what is measured, is held out:
+ * training never sees a value of it. Crops for validation lie in it, though those that move see
+ * what is beyond it on their way. */
 typedef enum gen_samples_part {
     GEN_SAMPLES_ALL, /* nothing is held out */
     GEN_SAMPLES_TRAIN,
-    GEN_SAMPLES_VALIDATE /* with `as_is` a fixed set, by index; crops in the middle of the band */
+    GEN_SAMPLES_VALIDATE /* with `as_is` a fixed set, by index */
 } gen_samples_part;
 
 /* All zero but `frames` and `size` is a good choice. */
@@ -30,7 +31,7 @@ typedef struct gen_samples_options {
      * others, along the motion that the newest GEN_MOTION_FRAMES of the context show on the whole
      * field: estimated once for each first frame of a sequence, when a sample first needs it, and
      * kept (0.5 byte a cell). Needs a context of 2 or more. The mask is 0 where the way leaves the
-     * field or what is held for this part, and next to what was not measured. */
+     * field or meets what is held out from training, and next to what was not measured. */
     bool moving;
     gen_samples_part part;
     /* A crop is taken with probability min(1, q_min + m mean(1 - exp(-rain/s))), the mean over its
