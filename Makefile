@@ -664,6 +664,13 @@ bench: all $(patsubst %.c,$(B)/%,$(BENCHES))
 train-nowcast: all
 	@bash weather/models/train.sh $(B)/gen out/train-nowcast $(HOURS)
 
+NOWCAST ?= weather/models/nowcast.safetensors
+PEERS ?= $(HOME)/.cache/libgen-peers
+## nowcast-table: scores of the model NOWCAST on the held-out events of GEN_SHARED
+nowcast-table: all
+	@p=$(PEERS)/venv/bin/python; [ -x $$p ] || p=python3; $$p tests/bench/nowcast_table.py $(B) \
+	    --model $(NOWCAST) --work $(B)/nowcast-table --markdown $(B)/nowcast-table.md
+
 ## lint: include order, blanks, file length, calls that a library may not make, header-test
 lint: header-test
 	@bash tests/lint.sh
@@ -722,6 +729,6 @@ help:
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all asan bench clean config demo deps format fuzz header-test help install lint ready \
+.PHONY: all asan bench clean config demo deps format fuzz header-test help install lint nowcast-table ready \
     run-demo run-fuzz run-libfuzzer run-tests sanitize sanitized-tests test test-ready train-nowcast tsan ubsan uninstall \
     unit-programs FORCE

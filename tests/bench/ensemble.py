@@ -4,9 +4,8 @@
 
     python tests/bench/ensemble.py build [--members 20]        (needs netCDF4, NumPy, pysteps, GEN_SHARED)
 
-Input is the crop of 256x256 cells with most rain, the middle 128x128 is scored, three issue times an event,
-rates cut at 128 mm/h. Our time is that of the program, from its start to the file; pysteps' is that of
-motion and ensemble alone, in a process that is warm, with its two workers.
+Events, crops and issue times are those of heldout.py. Our time is that of the program, from its start to the file;
+pysteps' is that of motion and ensemble alone, in a process that is warm, with its two workers.
 """
 import argparse
 import contextlib
@@ -22,48 +21,13 @@ import warnings
 import netCDF4
 import numpy as np
 
+from heldout import EVENTS, INNER, MARGIN, MIDDLE, SIDE, event, utc, write
+
 warnings.filterwarnings("ignore")
 with contextlib.redirect_stdout(io.StringIO()):
     from pysteps import motion, nowcasts
     from pysteps.utils import transformation
     from pysteps.verification import detcatscores, spatialscores
-
-SHARED = os.environ.get("GEN_SHARED", "../shared")
-# file, first row and column of the crop, every n-th frame, frames after 00 of the issue times, lead steps shown
-EVENTS = [("mch_20170131", 128, 288, 1, (3, 15, 27), (1, 2, 4, 6, 8, 12)),
-          ("fmi_20170509", 704, 160, 1, (3, 15, 27), (1, 2, 4, 6, 8, 12)),
-          ("mrms_20190610_southeast", 736, 384, 2, (3, 6, 9), (1, 3, 5, 8))]
-SIDE, INNER, MARGIN = 256, 128, 64
-
-
-def write(path, rain, times, y, x, units, reference=None):
-    """rain [time,y,x], or [member,time,y,x] with a reference time, as CF netCDF."""
-    with netCDF4.Dataset(path, "w") as d:
-        names = ("time", "y", "x") if rain.ndim == 3 else ("realization", "time", "y", "x")
-        for name, n in zip(names, rain.shape):
-            d.createDimension(name, n)
-        t = d.createVariable("time", "i8", ("time",))
-        t.units = "seconds since 1970-01-01 00:00:00"
-        t[:] = times
-        for name, v in (("y", y), ("x", x)):
-            a = d.createVariable(name, "f8", (name,))
-            a.units = units
-            a[:] = v
-        if reference is not None:
-            r = d.createVariable("forecast_reference_time", "i8", ())
-            r.units, r.standard_name = t.units, "forecast_reference_time"
-            r[...] = reference
-        v = d.createVariable("rain_rate", "f4", names, fill_value=np.float32(np.nan))
-        v.units = "mm h-1"
-        v[:] = rain
-
-
-def event(name, y, x, every):
-    with netCDF4.Dataset(f"{SHARED}/data/radar/sequences/heldout/{name}.nc") as d:
-        rows, columns = slice(y, y + SIDE), slice(x, x + SIDE)
-        rain = np.ma.filled(d["rain_rate"][::every, rows, columns].astype("f4"), np.nan)
-        return (np.minimum(rain, 128), d["time"][::every], d["y"][rows], d["x"][columns],
-                getattr(d["x"], "units", "m"))
 
 
 def pysteps_steps(past, leads, members, minutes):
@@ -111,9 +75,8 @@ def by_pysteps(files, rain, times, leads):
 
 
 def by_gen(gen, files, obs, *options):
-    out = subprocess.run([gen, "metrics", "nowcast", "--obs", obs, *files, "--json", "--windows", "16", "--crop",
-                          f"{MARGIN},{MARGIN},{INNER},{INNER}", *options],
-                         check=True, capture_output=True).stdout
+    out = subprocess.run([gen, "metrics", "nowcast", "--obs", obs, *files, "--json", "--windows", "16", *MIDDLE,
+                          *options], check=True, capture_output=True).stdout
     return json.loads(out)
 
 
@@ -143,10 +106,9 @@ def main():
             for s in starts:
                 mine.append(os.path.join(tmp, f"{name}_gen_{s}.nc"))
                 theirs.append(os.path.join(tmp, f"{name}_pysteps_{s}.nc"))
-                at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(times[s])))
                 start = time.perf_counter()
-                subprocess.run([gen, "nowcast", obs, "--at", at, "--method", "steps", "--members", str(o.members),
-                                "--seed", "1", "--lead", str(step * leads // 60), "-q", "-o", mine[-1]], check=True,
+                subprocess.run([gen, "nowcast", obs, "--at", utc(times[s]), "--method", "steps", "--members",
+                                str(o.members), "--seed", "1", "--lead", str(step * leads // 60), "-q", "-o", mine[-1]], check=True,
                                stderr=subprocess.DEVNULL)
                 seconds["gen"].append((time.perf_counter() - start) / leads * 18)
                 out, t = pysteps_steps(rain[s - 3:s + 1], leads, o.members, step / 60)
