@@ -196,12 +196,42 @@ gen_node *gen_dgmr_newest(gen_graph *g, const gen_dgmr_config *c, gen_node *fram
     return gen_reshape(g, frames, GEN_SHAPE(s.dim[0], s.dim[2], s.dim[3], 1));
 }
 
+/* The binomial filter for cells that lie in four channels, 2 * row + column of each 2x2 block: a
+ * 3x3 convolution of the blocks. w [4,4,3,3]. */
+static void binomial(float w[4 * 4 * 9])
+{
+    static const float tap[3] = { 0.25f, 0.5f, 0.25f };
+    memset(w, 0, 4 * 4 * 9 * sizeof *w);
+    for (int to = 0; to < 4; to++)
+        for (int i = 0; i < 9; i++) {
+            int row = to / 2 + i / 3 - 1 + 2, column = to % 2 + i % 3 - 1 + 2; /* 2: no negatives */
+            int from = row % 2 * 2 + column % 2, block = row / 2 * 3 + column / 2;
+            w[(to * 4 + from) * 9 + block] = tap[i / 3] * tap[i % 3];
+        }
+}
+
+/* x [B,h,w,4]. At the edge the mean of what is there. */
+static gen_node *smoothed(gen_graph *g, gen_node *x)
+{
+    float taps[4 * 4 * 9];
+    if (gen_graph_failed(g))
+        return NULL;
+    gen_shape s = gen_node_shape(x);
+    binomial(taps);
+    gen_node *w = gen_const(g, GEN_SHAPE(4, 4, 3, 3), taps);
+    const gen_conv_attr same = gen_conv_same(w);
+    gen_node *all = gen_fill(g, GEN_SHAPE(1, s.dim[1], s.dim[2], 4), 1);
+    return gen_div(g, gen_conv(g, x, w, NULL, &same), gen_conv(g, all, w, NULL, &same));
+}
+
 /* Features [T*N,H/2,W/2,C] -> one value a cell [T,N,H,W,1]. */
 static gen_node *cells_of(gen_net *net, const gen_dgmr_config *c, const char *name, gen_node *x,
                           int64_t steps)
 {
     const gen_layer_attr layer = normalised(c, 1, c->sn_eps);
     x = gen_conv_layer(net, name, x, 4, &layer);
+    if (c->smooth == GEN_DGMR_SMOOTH_BINOMIAL)
+        x = smoothed(net->g, x);
     return split_time(net->g, gen_depth_to_space(net->g, x, 2, true), steps);
 }
 
@@ -331,6 +361,8 @@ static void build(gen_net *net, const void *config, const gen_port *in, int n_in
       .choices = "frame|channel", .help = "outermost in the channels of the mixing convolutions" },\
     { .type = GEN_OPT_CHOICE, .name = "skip", .offset = FIELD(skip), .choices = "none|gate",       \
       .help = "the newest frame also goes past the network, through gates" },                      \
+    { .type = GEN_OPT_CHOICE, .name = "smooth", .offset = FIELD(smooth),                           \
+      .choices = "none|binomial", .help = "filter of what the last convolutions give" },           \
     { .type = GEN_OPT_CHOICE, .name = "coordinates", .offset = FIELD(coordinates),                 \
       .preset = GEN_DGMR_GROUND, .choices = "ground|rain",                                         \
       .help = "cells lie on the ground, or move with the rain" },                                  \

@@ -27,6 +27,12 @@ enum { GEN_DGMR_NORM_LEADS, GEN_DGMR_NORM_NONE };
  * advection. */
 enum { GEN_DGMR_SKIP_NONE, GEN_DGMR_SKIP_GATE };
 
+/* Whether what the last convolutions give is smoothed, by 1/4 1/2 1/4 along both axes. They make
+ * four cells of one position each, which know nothing of their neighbours: a short training leaves
+ * a pattern of two cells' length, that this filter takes away and no other. Gates are smoothed
+ * too; the newest frame is not. */
+enum { GEN_DGMR_SMOOTH_NONE, GEN_DGMR_SMOOTH_BINOMIAL };
+
 /* What the network's cells stand for: places on the ground, or in the air that moves with the rain
  * and lies over them in the newest frame. Of no concern to the network itself. */
 enum { GEN_DGMR_GROUND, GEN_DGMR_RAIN };
@@ -48,6 +54,7 @@ typedef struct gen_dgmr_config {
     int64_t attention;     /* gen_attention_kind */
     int64_t mix_order;     /* GEN_DGMR_*_MAJOR */
     int64_t skip;          /* GEN_DGMR_SKIP_* */
+    int64_t smooth;        /* GEN_DGMR_SMOOTH_* */
     int64_t coordinates;   /* GEN_DGMR_GROUND, GEN_DGMR_RAIN */
 } gen_dgmr_config;
 

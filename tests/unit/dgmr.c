@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include <libgen/plan.h>
 #include <libgen/random.h>
 #include <libgen/weather.h>
 
@@ -434,6 +435,67 @@ static void drift_changes_only_the_place(void **state)
     assert_true(apart[GEN_DGMR_RAIN] < 0.2 * apart[GEN_DGMR_GROUND]);
 }
 
+/* One forecast field [64,64] of a small network of random weights, of dry newest frames: nothing
+ * goes past the network. */
+static void one_field(float rain[64 * 64], int64_t smooth)
+{
+    gen_model *m;
+    gen_backend *backend;
+    gen_plan *plan;
+    gen_node *out, *frames, *z;
+    gen_net net = { 0 };
+    gen_dgmr_config c = config_of(&gen_dgmr_arch, 0.05);
+    c.norm = GEN_DGMR_NORM_NONE;
+    c.sn = GEN_SN_NONE;
+    c.skip = GEN_DGMR_SKIP_GATE;
+    c.smooth = smooth;
+    assert_int_equal(gen_model_create(&m, &gen_dgmr_arch, &c, 3), GEN_OK);
+    assert_int_equal(gen_backend_open(&backend, "cpu", 1), GEN_OK);
+    assert_int_equal(gen_graph_create(&net.g), GEN_OK);
+    frames = gen_input(net.g, "frames", GEN_F32, GEN_SHAPE(1, 4, 64, 64, 1));
+    z = gen_input(net.g, "z", GEN_F32, GEN_SHAPE(1, 2, 2, c.z_channels));
+    const gen_port in[] = { { .name = "frames", .node = frames }, { .name = "z", .node = z } };
+    gen_port port[GEN_MAX_PORTS];
+    int n = GEN_MAX_PORTS;
+    gen_dgmr_arch.build(&net, &c, in, 2, port, &n);
+    out = port[0].node;
+    assert_int_equal(gen_plan_create(&plan, net.g, &out, 1, m->params, backend, NULL), GEN_OK);
+    float *f = gen_plan_input(plan, "frames").data;
+    gen_random_uniform(f, 3 * 64 * 64, 1, 1, 0);
+    memset(f + 3 * 64 * 64, 0, 64 * 64 * sizeof *f);
+    gen_random_normal(gen_plan_input(plan, "z").data, 4 * c.z_channels, 1, 2, 0);
+    assert_int_equal(gen_plan_run(plan, NULL), GEN_OK);
+    memcpy(rain, gen_plan_output(plan, 0).data, 64 * 64 * sizeof *rain);
+    gen_plan_free(&plan);
+    gen_backend_close(&backend);
+    free_net(&net);
+    gen_model_free(&m);
+}
+
+static void smoothing_is_the_binomial_filter(void **state)
+{
+    static const double tap[3] = { 0.25, 0.5, 0.25 };
+    static float plain[64 * 64], smooth[64 * 64];
+    (void)state;
+    one_field(plain, GEN_DGMR_SMOOTH_NONE);
+    one_field(smooth, GEN_DGMR_SMOOTH_BINOMIAL);
+    double largest = 0;
+    for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++) {
+            double sum = 0, weight = 0;
+            for (int i = -1; i <= 1; i++)
+                for (int k = -1; k <= 1; k++)
+                    if (y + i >= 0 && y + i < 64 && x + k >= 0 && x + k < 64) {
+                        double w = tap[i + 1] * tap[k + 1];
+                        sum += w * (double)plain[(y + i) * 64 + x + k];
+                        weight += w;
+                    }
+            assert_true(fabs(sum / weight - (double)smooth[y * 64 + x]) < 1e-5);
+            largest = fmax(largest, fabs((double)(plain[y * 64 + x] - smooth[y * 64 + x])));
+        }
+    assert_true(largest > 1e-3); /* there was something to smooth */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +508,7 @@ int main(void)
         cmocka_unit_test(bad_values_are_reported),
         cmocka_unit_test(rain_coordinates_move_frames_and_forecast),
         cmocka_unit_test(drift_changes_only_the_place),
+        cmocka_unit_test(smoothing_is_the_binomial_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

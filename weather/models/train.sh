@@ -19,10 +19,10 @@ common=(--leads 12 --crop 64 --batch 4 --draws 2 --regulariser crps --octaves 2 
     --validate-every 400 --resume)
 mkdir -p "$folder"
 "$gen" train nowcast --data "${radar[@]}" -o "$folder/alone" --time-limit "$first" "${common[@]}" \
-    --width 0.25 --set norm=none,sn=none,coordinates=rain,skip=gate \
+    --width 0.25 --set norm=none,sn=none,coordinates=rain,skip=gate,smooth=binomial \
     --adversarial 0 --lambda 1 --rate 5e-4 --warmup 100 --average 0.995
 "$gen" train nowcast --data "${radar[@]}" -o "$folder/gan" --time-limit "$rest" "${common[@]}" \
     --init "$folder/alone/best.safetensors" --d-width 0.2 \
-    --lambda 20 --adversarial 1 --rate 1e-4 --d-rate 2e-4 --warmup 100 --average 0.999
+    --lambda 20 --adversarial 2 --calm 1 --rate 1e-4 --d-rate 2e-4 --warmup 100 --average 0.999
 cp "$folder/gan/model.safetensors" "$folder/nowcast.safetensors"
 echo "$folder/nowcast.safetensors"
