@@ -25,6 +25,9 @@ fi
 if [ -x "$PEERS/venv/bin/python" ] && [ -d "${GEN_SHARED:-../shared}/data/radar/native" ]; then
     echo; "$python" "$here/readers.py" "$B"
 fi
+if [ -x "$B/tests/bench/train_step" ]; then
+    echo; "$python" "$here/train_step.py" "$B" --peers "$python"
+fi
 if "$B/gen" --help | grep -q nowcast; then
     echo; "$python" "$here/products.py" "$B"
 fi

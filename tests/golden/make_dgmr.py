@@ -217,4 +217,5 @@ def main():
     run("full", forward, Generator, 768, 384, 8, (1, 18, 64, 64), 11)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -281,4 +281,5 @@ def main():
         losses(f"{name}_train", kind, True)
 
 
-main()
+if __name__ == "__main__":
+    main()
