@@ -393,6 +393,7 @@ TESTS := \
     tests/unit/trace.c \
     tests/unit/train.c \
     tests/unit/trained.c \
+    tests/unit/training_run.c \
     tests/unit/vec.c \
     tests/unit/winograd.c \
 

@@ -4,7 +4,9 @@
  * weather/dgmr_train.c, the loop around it in libgen/train/loop.c; here are the settings, the
  * data, the model files and what a person sees while it runs.
  */
+#include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,15 +25,16 @@
 #include "weather/trained.h"
 
 #define PATH 4200
-#define CAP 128.0 /* mm/h, to which samples are cut */
-#define SEEN 256  /* samples that tell how wet all are */
+#define CAP 128.0      /* mm/h, to which samples are cut */
+#define LEAST_RAIN 0.1 /* mm/h */
+#define SEEN 256       /* samples that tell how wet all are */
 
 typedef struct train_settings {
     gen_dgmr_recipe recipe;
     const char *data, *run, *init, *set, *set_d, *time_limit, *save_every;
     double width, d_width, step;
     int64_t leads, any_step, steps, validate_every, validate_crops, validate_size;
-    int64_t validate_members, keep, on_nan, patience, resume, no_hold_out;
+    int64_t validate_members, keep, log_every, on_nan, patience, resume;
 } train_settings;
 
 #define AT(field) .offset = offsetof(train_settings, field)
@@ -76,6 +79,8 @@ static const gen_option options[] = {
       .help = "most time between checkpoints" },
     { GEN_OPT_INT, "keep", AT(keep), .preset = 3, .min = 1, .max = 1000, .value = "N",
       .help = "checkpoints that are kept, besides the best" },
+    { GEN_OPT_INT, "log-every", AT(log_every), .min = 0, .max = 1e9, .value = "N",
+      .help = "steps between lines of the log, each with their means; 0: about a line a second" },
     { GEN_OPT_CHOICE, "on-nan", AT(on_nan), .preset = GEN_ON_NAN_ROLLBACK,
       .choices = "stop|skip|rollback",
       .help = "a step that is not finite is never taken; then stop, skip its data, or go back to "
@@ -107,6 +112,7 @@ typedef struct training {
     double drawn;        /* clock, of the live line */
     double lines;        /* clock, of the last line where there is no terminal */
     char *config, *about;
+    bool made_run, made_samples;
 } training;
 
 static double clock_now(void)
@@ -234,11 +240,29 @@ static gen_samples_options sample_options(const training *t, gen_samples_part pa
 /* Grids, steps and the highest rate of the data. */
 static void see_sequences(training *t, const gen_archive *a)
 {
+    t->trained.rate_max = -1; /* no cell */
     for (int i = 0; i < a->n; i++) {
+        const gen_radar_summary seen = gen_radar_summarise(a->sequence[i]);
         gen_trained_add(&t->trained, &a->sequence[i]->grid, (double)a->sequence[i]->step);
-        double rate = fmin(gen_radar_summarise(a->sequence[i]).max, CAP);
-        t->trained.rate_max = fmax(t->trained.rate_max, rate);
+        if (seen.missing_share < 1)
+            t->trained.rate_max = fmax(t->trained.rate_max, fmin(seen.max, CAP));
     }
+}
+
+/* Nothing can be learnt of it. */
+static gen_status check_rain(const training *t)
+{
+    const char *data =
+        gen_run_given(t->r, "data") ? gen_run_text(t->r, "data", 0) : t->r->operands[0];
+    const char *more = gen_run_given(t->r, "data") + t->r->n_operands > 1 ? " ..." : "";
+    if (t->trained.rate_max < 0)
+        return gen_fail(GEN_EDATA, "'%s'%s: all cells are missing, in %d sequences", data, more,
+                        t->sequences);
+    if (t->trained.rate_max < LEAST_RAIN)
+        return gen_fail(GEN_EDATA,
+                        "'%s'%s: is dry: at most %g mm/h in %d sequences, expected %g somewhere",
+                        data, more, t->trained.rate_max, t->sequences, LEAST_RAIN);
+    return GEN_OK;
 }
 
 /* How wet samples are: the first ones, so that a run that goes on says the same. */
@@ -284,6 +308,7 @@ static gen_status read_part(training *t, gen_samples_part part, gen_samples **ou
     t->greatest_step_s = a.longest;
     t->sequences = a.n;
     see_sequences(t, &a);
+    GEN_GOTO(check_rain(t));
     GEN_GOTO(gen_samples_create(out, a.sequence, a.n, &samples));
 done:
     gen_archive_free(&a); /* the samples have taken the sequences, and left NULLs */
@@ -484,16 +509,44 @@ static gen_status describe(training *t)
     return gen_json_finish(&w, &t->about);
 }
 
-static gen_status make_folders(const training *t)
+static gen_status make_folder(const char *path, bool *made)
+{
+    struct stat info;
+    *made = mkdir(path, 0777) == 0;
+    if (!*made && errno != EEXIST)
+        return gen_fail(GEN_EIO, "cannot make folder '%s': %s", path, strerror(errno));
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return gen_fail(GEN_EIO, "'%s' is there and no folder", path);
+    if (access(path, W_OK | X_OK) != 0)
+        return gen_fail(GEN_EIO, "'%s': cannot write there: %s", path, strerror(errno));
+    return GEN_OK;
+}
+
+/* Before the data are read, which may take minutes: what is sure to be refused later. */
+static gen_status make_folders(training *t)
+{
+    static const char *const ours[] = { "checkpoints/LATEST", "model.safetensors",
+                                        "best.safetensors" };
+    char path[PATH];
+    for (int i = 0; i < GEN_LEN(ours) && !t->o->resume; i++) {
+        GEN_TRY(run_path(path, t, ours[i]));
+        if (access(path, F_OK) == 0)
+            return gen_fail(GEN_EEXIST,
+                            "%s is there: go on with --resume, or train in another folder", path);
+    }
+    GEN_TRY(make_folder(t->o->run, &t->made_run));
+    GEN_TRY(run_path(path, t, "samples"));
+    return make_folder(path, &t->made_samples);
+}
+
+/* A run that did not begin leaves no empty folders. */
+static void remove_empty_folders(const training *t)
 {
     char path[PATH];
-    (void)mkdir(t->o->run, 0777);
-    GEN_TRY(run_path(path, t, "samples"));
-    (void)mkdir(path, 0777);
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return gen_fail(GEN_EIO, "%s: cannot be made", path);
-    return GEN_OK;
+    if (t->made_samples && run_path(path, t, "samples") == GEN_OK)
+        (void)rmdir(path);
+    if (t->made_run)
+        (void)rmdir(t->o->run);
 }
 
 static gen_status prepare(training *t)
@@ -568,6 +621,7 @@ static gen_status train(training *t, gen_training_state *end)
                                  .cookie = t,
                                  .steps = o->steps,
                                  .validate_every = o->validate_every,
+                                 .log_every = o->log_every,
                                  .keep = o->keep,
                                  .on_nan = (gen_on_nan)o->on_nan,
                                  .patience = o->patience,
@@ -581,7 +635,6 @@ static gen_status train(training *t, gen_training_state *end)
     if (o->time_limit)
         GEN_TRY(gen_parse_duration(o->time_limit, "option --time-limit", &run.seconds));
     GEN_TRY(gen_parse_duration(o->save_every, "option --save-every", &run.save_seconds));
-    GEN_TRY(make_folders(t));
     return gen_training_run(&run, end);
 }
 
@@ -617,9 +670,12 @@ static gen_status run_train(gen_run *r)
     training t = { .r = r, .o = r->settings };
     GEN_TRY(check_call(&t));
     leave_hdf5_at_exit();
+    signal(SIGPIPE, SIG_IGN); /* who reads the live line may go; the run does not end with that */
     GEN_GOTO(choose_networks(&t));
     if (t.o->init)
         GEN_GOTO(load_init(&t));
+    if (!r->common.plan)
+        GEN_GOTO(make_folders(&t));
     GEN_GOTO(prepare(&t));
     if (r->common.plan) {
         print_plan(&t);
@@ -631,6 +687,7 @@ static gen_status run_train(gen_run *r)
     if (status == GEN_OK || status == GEN_ECANCELED)
         report(&t, &end, status == GEN_ECANCELED);
 done:
+    remove_empty_folders(&t);
     training_free(&t);
     return status;
 }

@@ -273,6 +273,8 @@ GEN_API gen_status gen_checkpoints_open(gen_checkpoints **out, const char *run, 
                                         int64_t keep);
 GEN_API void gen_checkpoints_close(gen_checkpoints **c);
 
+/* How many are there, damaged ones and those of another configuration with them. */
+GEN_API int gen_checkpoints_count(const gen_checkpoints *c);
 /* Steps of the newest and of the best that are not known to be damaged; -1 when there is none. */
 GEN_API int64_t gen_checkpoints_newest(const gen_checkpoints *c);
 GEN_API int64_t gen_checkpoints_best(const gen_checkpoints *c);
@@ -346,6 +348,7 @@ typedef struct gen_training_options {
     int64_t steps;          /* in all; 0 = no limit */
     double seconds;         /* of this process; 0 = no limit */
     int64_t validate_every; /* steps; 0 = at the end only */
+    int64_t log_every;      /* steps between lines of the log; 0 = about one a second */
     double save_seconds;    /* most between checkpoints; 0 = 300 */
     int64_t keep;           /* checkpoints, besides the best; 0 = 3 */
     gen_on_nan on_nan;
@@ -355,9 +358,10 @@ typedef struct gen_training_options {
 
 /* Trains until `steps` or `seconds` are reached, or the cancel function says so: then everything is
  * saved, and the call returns GEN_OK or GEN_ECANCELED. RUN/log.jsonl tells what happened, a line
- * each: starts, steps (means, about one a second), validations, events. A checkpoint is saved at
- * the start, at each validation, every save_seconds and at the end; where saving fails for want of
- * room the run goes on and tries again, and fails at its end if that did not help.
+ * each: starts, steps (means), validations, events. A checkpoint is saved at the start, at each
+ * validation, every save_seconds, at the end, and before a failure ends the run; where saving, or
+ * what `validate` writes, fails for want of room (ENOMEM, EIO) the run goes on, tries again, and
+ * fails at its end if that did not help.
  *
  * EEXIST: the folder has a run, and resume is not asked for; EIO: another process trains there;
  * EMODEL: it is of another configuration; ENOMEM: the disk has no room for its checkpoints;

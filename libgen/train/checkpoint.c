@@ -247,6 +247,11 @@ void gen_checkpoints_close(gen_checkpoints **checkpoints)
     *checkpoints = NULL;
 }
 
+int gen_checkpoints_count(const gen_checkpoints *c)
+{
+    return (int)c->n;
+}
+
 int64_t gen_checkpoints_newest(const gen_checkpoints *c)
 {
     for (uint64_t i = 0; i < c->n; i++)

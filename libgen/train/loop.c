@@ -7,6 +7,7 @@
  * checkpoint: the data that made a step fail are not met again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -37,13 +38,15 @@ typedef struct loop {
     gen_checkpoints *checkpoints;
     gen_saved *saved;
     gen_guard guard;
-    FILE *log;
+    int log;
     int64_t turn;                     /* the next one's number */
     double started, saved_at, before; /* clock; seconds of earlier processes */
     gen_training_state state;
     means now;
     gen_say shown[GEN_MAX_SAY];
-    bool unsaved; /* the last attempt to save failed */
+    bool unsaved;   /* the last attempt to save failed */
+    bool unwritten; /* what the last validation wrote is not there */
+    bool lost;      /* going back has failed: what there is, is of no step */
 } loop;
 
 static double clock_now(void)
@@ -63,7 +66,24 @@ static void begin_line(const loop *l, gen_json_writer *w, const char *kind)
     gen_json_put_real(w, "seconds", l->before + l->state.seconds);
 }
 
-/* A line that cannot be written does not end a run. */
+/* A whole line or, where there is no room for it, none: that does not end a run. */
+static gen_status append(const loop *l, const char *text, const char *more)
+{
+    char *line;
+    size_t size = strlen(text) + strlen(more) + 1;
+    off_t before = lseek(l->log, 0, SEEK_END);
+    GEN_TRY(GEN_ALLOC(&line, size + 1, "a line of the log"));
+    snprintf(line, size + 1, "%s%s\n", text, more);
+    errno = ENOSPC; /* of a write that is cut */
+    if (write(l->log, line, size) != (ssize_t)size) {
+        gen_log(GEN_LOG_WARN, "%s/log.jsonl: cannot be written: %s", l->o->run, strerror(errno));
+        if (before < 0 || ftruncate(l->log, before) != 0)
+            gen_log(GEN_LOG_WARN, "%s/log.jsonl: has half a line", l->o->run);
+    }
+    gen_free(line);
+    return GEN_OK;
+}
+
 static gen_status end_line_with(loop *l, gen_json_writer *w, const char *more)
 {
     char *text;
@@ -73,12 +93,9 @@ static gen_status end_line_with(loop *l, gen_json_writer *w, const char *more)
         text[strlen(text) - 1] = ',';
     else
         more = "{";
-    if (fprintf(l->log, "%s%s\n", text, more + 1) < 0 || fflush(l->log) != 0) {
-        gen_log(GEN_LOG_WARN, "%s/log.jsonl: cannot be written: %s", l->o->run, strerror(errno));
-        clearerr(l->log);
-    }
+    gen_status status = append(l, text, more + 1);
     gen_free(text);
-    return GEN_OK;
+    return status;
 }
 
 static gen_status end_line(loop *l, gen_json_writer *w)
@@ -128,14 +145,15 @@ static void put_say(gen_json_writer *w, const gen_say *say, int n)
 
 static gen_status open_log(loop *l)
 {
-    char path[4200], last = '\n';
+    char path[4200], last;
     if (snprintf(path, sizeof path, "%s/log.jsonl", l->o->run) >= (int)sizeof path)
         return gen_fail(GEN_EINVAL, "the name of the folder is too long");
-    l->log = fopen(path, "a+");
-    if (!l->log)
+    l->log = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (l->log < 0)
         return gen_fail(GEN_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    if (fseek(l->log, -1, SEEK_END) == 0 && fread(&last, 1, 1, l->log) == 1 && last != '\n')
-        fputc('\n', l->log); /* a kill cut the last line */
+    off_t end = lseek(l->log, 0, SEEK_END);
+    if (end > 0 && pread(l->log, &last, 1, end - 1) == 1 && last != '\n')
+        GEN_TRY(append(l, "", "")); /* a kill cut the last line */
     return GEN_OK;
 }
 
@@ -207,6 +225,14 @@ static gen_status collect(loop *l)
 }
 
 /* Want of room is survived: the next attempt may find some. */
+static gen_status survive(loop *l, gen_status failure)
+{
+    if (failure != GEN_ENOMEM && failure != GEN_EIO)
+        return failure;
+    gen_log(GEN_LOG_WARN, "%s; the run goes on and tries again", gen_last_error());
+    return log_event(l, "unsaved", gen_last_error());
+}
+
 static gen_status save(loop *l, double metric)
 {
     char *text;
@@ -222,14 +248,10 @@ static gen_status save(loop *l, double metric)
     gen_free(text);
     l->saved_at = clock_now();
     l->unsaved = status != GEN_OK;
-    if (status == GEN_OK) {
-        gen_guard_saved(&l->guard);
-        return GEN_OK;
-    }
-    if (status != GEN_ENOMEM && status != GEN_EIO)
-        return status;
-    gen_log(GEN_LOG_WARN, "%s; the run goes on and tries again", gen_last_error());
-    return log_event(l, "unsaved", gen_last_error());
+    if (status != GEN_OK)
+        return survive(l, status);
+    gen_guard_saved(&l->guard);
+    return GEN_OK;
 }
 
 static double real_or_nan(const gen_json *json, const char *key)
@@ -277,12 +299,16 @@ static gen_status go_back(loop *l)
 {
     char text[120];
     int64_t turn = l->turn, bad = l->guard.bad, from = l->state.step;
+    double before = l->before;
     bool found;
+    l->lost = true;
     GEN_TRY(load(l, &found));
+    l->lost = !found;
     if (!found)
         return gen_fail(GEN_ENUMERIC, "%s: there is no checkpoint to go back to", l->o->run);
     l->turn = turn;
     l->guard.bad = bad;
+    l->before = before;
     l->now = (means){ .since = clock_now() };
     snprintf(text, sizeof text, "back from step %lld to step %lld", (long long)from,
              (long long)l->state.step);
@@ -303,9 +329,11 @@ static gen_status validate(loop *l, double *metric)
     gen_status status = l->o->validate(l->o->cookie, l->state.step, l->state.best, metric, &json);
     l->now.since = clock_now();
     l->state.seconds = l->now.since - l->started;
+    l->unwritten = status != GEN_OK;
+    status = status == GEN_OK ? GEN_OK : survive(l, status);
     if (status == GEN_OK) {
         l->state.metric = *metric;
-        if (isfinite(*metric) && !(l->state.best <= *metric))
+        if (isfinite(*metric) && !(l->state.best <= *metric) && !l->unwritten)
             l->state.best = *metric;
         begin_line(l, &w, "validation");
         gen_json_put_real(&w, "metric", *metric);
@@ -349,9 +377,29 @@ static bool finished(const loop *l)
            (l->o->seconds > 0 && l->state.seconds >= l->o->seconds);
 }
 
+static bool is_saved(const loop *l)
+{
+    return !l->unsaved && gen_checkpoints_newest(l->checkpoints) == l->state.step;
+}
+
+/* A step that is saved already is not saved again: else a run that goes back to it time and again
+ * would never be at the end of its patience. */
+static bool save_is_due(const loop *l, double now)
+{
+    double most = l->o->save_seconds > 0 ? l->o->save_seconds : SAVE_SECONDS;
+    return now - l->saved_at >= most && !is_saved(l);
+}
+
+static bool line_is_due(const loop *l, bool stepped, double now)
+{
+    if (l->o->log_every > 0)
+        return stepped && l->state.step % l->o->log_every == 0;
+    return now - l->now.since >= LINE_SECONDS;
+}
+
 static gen_status turns(loop *l, bool *interrupted)
 {
-    int64_t validated = l->state.step;
+    int64_t validated = -1; /* in this process: a run that goes on ends with its models written */
     double metric;
     l->now.since = clock_now();
     while (!finished(l) && !(*interrupted = canceled(l))) {
@@ -359,7 +407,7 @@ static gen_status turns(loop *l, bool *interrupted)
         GEN_TRY(take_turn(l));
         double now = clock_now();
         l->state.seconds = now - l->started;
-        if (now - l->now.since >= LINE_SECONDS)
+        if (line_is_due(l, l->state.step != before, now))
             GEN_TRY(end_means(l, now));
         show(l, "train");
         bool due = l->o->validate_every && l->state.step != before &&
@@ -368,8 +416,7 @@ static gen_status turns(loop *l, bool *interrupted)
             GEN_TRY(validate(l, &metric));
             validated = l->state.step;
             GEN_TRY(save(l, metric));
-        } else if (now - l->saved_at >=
-                   (l->o->save_seconds > 0 ? l->o->save_seconds : SAVE_SECONDS)) {
+        } else if (save_is_due(l, now)) {
             GEN_TRY(save(l, (double)NAN));
         }
     }
@@ -377,7 +424,7 @@ static gen_status turns(loop *l, bool *interrupted)
     metric = (double)NAN;
     if (!*interrupted && validated != l->state.step)
         GEN_TRY(validate(l, &metric));
-    if (l->unsaved || gen_checkpoints_newest(l->checkpoints) != l->state.step)
+    if (!is_saved(l))
         GEN_TRY(save(l, metric));
     return log_event(l, *interrupted ? "interrupted" : "done", "");
 }
@@ -419,6 +466,11 @@ static gen_status begin(loop *l)
         return gen_fail(GEN_EEXIST,
                         "%s: has a run up to step %lld: resume it, or train in another folder",
                         o->run, (long long)newest);
+    if (gen_checkpoints_count(l->checkpoints) && !o->resume)
+        return gen_fail(GEN_EEXIST,
+                        "%s: has checkpoints, damaged or of another configuration: train in "
+                        "another folder",
+                        o->run);
     GEN_TRY(collect(l));
     GEN_TRY(gen_checkpoints_space(l->checkpoints, l->saved, MOST_STATE));
     GEN_TRY(open_log(l));
@@ -435,16 +487,17 @@ gen_status gen_training_run(const gen_training_options *o, gen_training_state *e
     bool interrupted = false;
     const double none = (double)NAN;
     loop l = { .o = o,
+               .log = -1,
                .guard = { .policy = o->on_nan, .patience = o->patience },
                .started = clock_now(),
                .state = { .steps = o->steps, .limit = o->seconds, .metric = none, .best = none } };
     l.saved_at = l.started;
     GEN_GOTO(begin(&l));
     status = turns(&l, &interrupted);
-    if (status == GEN_ENUMERIC && gen_checkpoints_newest(l.checkpoints) < l.state.step)
+    if (status != GEN_OK && !l.lost && !is_saved(&l))
         status = save_and_fail(&l, status); /* the steps before are good */
     GEN_GOTO(status);
-    if (l.unsaved)
+    if (l.unsaved || l.unwritten)
         GEN_GOTO(gen_fail(GEN_ENOMEM, "%s: step %lld could not be saved: no room on the disk",
                           o->run, (long long)l.state.step));
     if (interrupted)
@@ -456,8 +509,8 @@ done:
         end->say = NULL;
         end->n = 0;
     }
-    if (l.log)
-        fclose(l.log);
+    if (l.log >= 0)
+        close(l.log);
     gen_saved_free(&l.saved);
     gen_checkpoints_close(&l.checkpoints);
     return status;
