@@ -202,7 +202,10 @@ static gen_node *hold_crps(gen_graph *g, const gen_dgmr_hold *hold, gen_node *ow
 {
     int64_t k = draws_in(own, target);
     const double area = (double)(f * f);
-    own = averaged(g, own, f);
+    gen_node *rain = hold->clamp ? gen_relu(g, own) : own, *led = f > 1 ? rain : own;
+    draws = hold->clamp ? gen_relu(g, draws) : draws;
+    rain = averaged(g, rain, f);
+    led = averaged(g, led, f); /* what the slope, that of rain, is applied to */
     draws = gen_stop_gradient(g, averaged(g, draws, f));
     target = averaged(g, target, f);
     if (mask && f > 1)
@@ -211,8 +214,8 @@ static gen_node *hold_crps(gen_graph *g, const gen_dgmr_hold *hold, gen_node *ow
         cells = gen_affine(g, cells, 1 / area, 0);
     gen_node *part = share(g, target, mask, cells, hold->weight);
     gen_node *value = crps_value(g, hold, draws, target, part);
-    gen_node *slope = crps_slope(g, hold, own, draws, target);
-    return with_slope(g, value, own, gen_mul(g, slope, gen_dgmr_repeat(g, part, k)), k);
+    gen_node *slope = crps_slope(g, hold, rain, draws, target);
+    return with_slope(g, value, led, gen_mul(g, slope, gen_dgmr_repeat(g, part, k)), k);
 }
 
 gen_node *gen_dgmr_hold_loss(gen_graph *g, const gen_dgmr_hold *hold, gen_node *own,

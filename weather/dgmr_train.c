@@ -108,6 +108,8 @@ static scores judge(gen_net *net, const gen_dgmr_trainer *t, const inputs *in, g
     gen_node *offset = NULL;
     if (c->view == GEN_DGMR_VIEW_CROP)
         offset = gen_input(g, "offset", GEN_I32, GEN_SHAPE(1, 2));
+    if (t->o.recipe.clamp)
+        drawn = gen_relu(g, drawn);
     gen_node *all = gen_dgmr_pair(g, in->context, in->target, drawn, in->mask);
     gen_node *spatial = gen_dgmr_spatial(net, c, all, index);
     gen_node *temporal = gen_dgmr_temporal(net, c, all, offset);
@@ -141,6 +143,7 @@ static gen_node *loss_of_g(gen_net *net, void *cookie)
     const gen_dgmr_hold hold = { .kind = (gen_dgmr_regulariser)r->regulariser,
                                  .weight = (gen_dgmr_weight)r->weight,
                                  .draws = r->draws,
+                                 .clamp = r->clamp != 0,
                                  .octaves = r->octaves };
     inputs in = sequences(net, p->t, p->draws);
     gen_node *cells = gen_input(g, "cells", GEN_F32, GEN_SHAPE(1));
@@ -300,6 +303,8 @@ static gen_status check(const gen_dgmr_training *o)
                         (long long)r->draws);
     if (r->regulariser == GEN_DGMR_REGULARISE_MEAN && r->octaves)
         return gen_fail(GEN_EINVAL, "octaves are of the CRPS as regulariser");
+    if (r->clamp && r->regulariser == GEN_DGMR_REGULARISE_MEAN)
+        return gen_fail(GEN_EINVAL, "clamp: the regulariser must be the CRPS then");
     if (r->calm > 0 && r->weight != GEN_DGMR_WEIGHT_EVEN)
         return gen_fail(GEN_EINVAL, "calm: the weight of cells must be even then");
     if (r->adversarial > 0 && o->discriminator.pick == GEN_DGMR_PICK_LEADS &&

@@ -29,11 +29,13 @@ typedef struct gen_dgmr_recipe {
     int64_t regulariser;   /* gen_dgmr_regulariser */
     int64_t weight;        /* gen_dgmr_weight */
     int64_t octaves;       /* of the CRPS: see gen_dgmr_hold */
-    double calm;           /* mm/h of gen_dgmr_calm; 0 = sequences count by their rain */
-    double rate, d_rate;   /* of Adam: generator, discriminators */
-    int64_t schedule;      /* 0 = constant, 1 = cosine down to a hundredth at the last step */
-    int64_t warmup;        /* steps of a rising rate */
-    double average;        /* decay of the parameters' average; 0 = none */
+    int64_t
+        clamp; /* discriminators and CRPS see rain as a forecast shows it, 0 where it is below 0 */
+    double calm;         /* mm/h of gen_dgmr_calm; 0 = sequences count by their rain */
+    double rate, d_rate; /* of Adam: generator, discriminators */
+    int64_t schedule;    /* 0 = constant, 1 = cosine down to a hundredth at the last step */
+    int64_t warmup;      /* steps of a rising rate */
+    double average;      /* decay of the parameters' average; 0 = none */
     int64_t seed;
 } gen_dgmr_recipe;
 
@@ -122,6 +124,10 @@ typedef struct gen_dgmr_recipe {
           .max = 5,                                                                                \
           .value = "N",                                                                            \
           .help = "of the CRPS: also of means over 2x2, 4x4 ... cells" },                          \
+        { .type = GEN_OPT_FLAG,                                                                    \
+          .name = "clamp",                                                                         \
+          .offset = GEN_DGMR_AT(at, clamp),                                                        \
+          .help = "train on rain as forecasts show it, 0 where the network gives less" },          \
         { .type = GEN_OPT_REAL,                                                                    \
           .name = "calm",                                                                          \
           .offset = GEN_DGMR_AT(at, calm),                                                         \

@@ -15,7 +15,7 @@ for f in "${radar[@]}"; do
     [ -r "$f" ] || { echo "train-nowcast: there is no '$f': set GEN_SHARED" >&2; exit 3; }
 done
 first=$(awk "BEGIN { print int($hours * 3600 / 4) }")s rest=$(awk "BEGIN { print int($hours * 2700) }")s
-common=(--leads 12 --crop 64 --batch 4 --draws 2 --regulariser crps --octaves 2 --weight even
+common=(--leads 12 --crop 64 --batch 4 --draws 2 --regulariser crps --clamp --octaves 2 --weight even
     --validate-every 400 --resume)
 mkdir -p "$folder"
 "$gen" train nowcast --data "${radar[@]}" -o "$folder/alone" --time-limit "$first" "${common[@]}" \
