@@ -667,10 +667,12 @@ train-nowcast: all
 
 NOWCAST ?= weather/models/nowcast.safetensors
 PEERS ?= $(HOME)/.cache/libgen-peers
-## nowcast-table: scores of the model NOWCAST on the held-out events of GEN_SHARED
+## nowcast-table: scores and pictures of the model NOWCAST on the held-out events of GEN_SHARED
+nowcast-table: PYTHON = $(firstword $(wildcard $(PEERS)/venv/bin/python) python3)
 nowcast-table: all
-	@p=$(PEERS)/venv/bin/python; [ -x $$p ] || p=python3; $$p tests/bench/nowcast_table.py $(B) \
-	    --model $(NOWCAST) --work $(B)/nowcast-table --markdown $(B)/nowcast-table.md
+	@$(PYTHON) tests/bench/nowcast_table.py $(B) --model $(NOWCAST) --work $(B)/nowcast-table \
+	    --markdown $(B)/nowcast-table.md
+	@$(PYTHON) tests/bench/nowcast_cases.py $(B) --model $(NOWCAST) --out $(B)/nowcast-cases
 
 ## lint: include order, blanks, file length, calls that a library may not make, header-test
 lint: header-test

@@ -11,6 +11,7 @@ the rain. Three ways to score them, because a method must not gain by being sile
   filled  missing is no rain, as in the anchors; the columns of pysteps are comparable with these alone
   common  only cells that every method of ours has
   own     each method on the cells that it has
+Where no method lacks a cell the three are the same, and are made and shown once.
 """
 import argparse
 import json
@@ -83,21 +84,28 @@ def scored(o, path, files, obs, *options):
 
 
 def evaluate(o, name, y, x, every, starts, shown):
-    """All scores of an event: {"lead_minutes", "filled"|"common"|"own": {method: report}}."""
+    """All scores of an event: {"lead_minutes", "observed": cells by lead, "filled"|"common"|"own": {method: report},
+    "complete": no method leaves an observed cell missing, and so the three are the same}."""
     rain, times, ys, xs, units = event(name, y, x, every)
     step = int(times[1] - times[0])
     obs = os.path.join(o.work, f"{name}.nc")
     if outdated(obs, source(name)):
         write(obs, rain, times, ys, xs, units)
-    result = {"own": {}, "common": {}, "filled": {}}
-    for m in METHODS:
-        stem = os.path.join(o.work, f"{name}_{m}")
-        files = [forecast(o, m, obs, utc(times[s]), step * max(shown) // 60, f"{stem}_{s}.nc") for s in starts]
-        result["own"][m] = scored(o, f"{stem}_own.json", files, obs)["forecast"]
-        result["filled"][m] = scored(o, f"{stem}_filled.json", [filled(f, step) for f in files], obs)["forecast"]
-    together = scored(o, f"{stem}_common.json", files, obs, "--baselines", "--steps", str(o.members))
-    result["common"] = {m: together["forecast" if m == "dgmr" else m] for m in METHODS}
-    return result | {"lead_minutes": together["lead_minutes"]}
+    stem = {m: os.path.join(o.work, f"{name}_{m}") for m in METHODS}
+    files = {m: [forecast(o, m, obs, utc(times[s]), step * max(shown) // 60, f"{stem[m]}_{s}.nc") for s in starts]
+             for m in METHODS}
+    own = {m: scored(o, f"{stem[m]}_own.json", files[m], obs) for m in METHODS}
+    result = {"lead_minutes": own["dgmr"]["lead_minutes"], "own": {m: own[m]["forecast"] for m in METHODS}}
+
+    def scored_filled(m):
+        return scored(o, f"{stem[m]}_filled.json", [filled(f, step) for f in files[m]], obs)["forecast"]
+
+    result["observed"] = scored_filled("persistence")["cells"]
+    if all(r["cells"] == result["observed"] for r in result["own"].values()):
+        return result | {"filled": result["own"], "common": result["own"], "complete": True}
+    together = scored(o, f"{stem['dgmr']}_common.json", files["dgmr"], obs, "--baselines", "--steps", str(o.members))
+    return result | {"filled": {m: scored_filled(m) for m in METHODS}, "complete": False,
+                     "common": {m: together["forecast" if m == "dgmr" else m] for m in METHODS}}
 
 
 def spectrum_ratio(report, i):
@@ -160,7 +168,7 @@ def crps_table(results, pysteps, way):
                 row += pysteps[name, minutes][1:]
             t.add(short(name), str(minutes), *row)
             means.setdefault(nominal, []).append(row)
-    for nominal, rows in sorted(means.items()):
+    for nominal, rows in sorted(means.items()) if way == "filled" else ():
         among = "mean" if len(rows) == len(results) else f"mean of {len(rows)}"
         t.add(among, str(nominal), *np.mean(rows, 0))
     return t
@@ -171,9 +179,8 @@ def missing_table(results):
               "DGMR")
     for name, (result, shown, step) in results.items():
         for i, minutes, _ in rows_of(result, shown, step):
-            observed = result["filled"]["persistence"]["cells"][i]
             t.add(short(name), str(minutes),
-                  *(f"{100 * (1 - result['own'][m]['cells'][i] / observed):.2f}" for m in METHODS))
+                  *(f"{100 * (1 - result['own'][m]['cells'][i] / result['observed'][i]):.2f}" for m in METHODS))
     return t
 
 
@@ -226,8 +233,10 @@ def main():
         for name, y, x, every, starts, shown in EVENTS:
             result = evaluate(o, name, y, x, every, starts, shown)
             results[name] = (result, shown, round(result["lead_minutes"][0]))
-    tables = [crps_table(results, pysteps, way) for way in ("filled", "common", "own")]
-    tables[1:1] = [ensemble_table(results), spectrum_table(results), missing_table(results)]
+    tables = [crps_table(results, pysteps, "filled"), ensemble_table(results), spectrum_table(results),
+              missing_table(results)]
+    lacking = {name: r for name, r in results.items() if not r[0]["complete"]}
+    tables += [crps_table(lacking, pysteps, way) for way in ("common", "own") if lacking]
     note = (f"{o.members} members, seed {o.seed}; mean of 3 issue times; input: a crop of 256 x 256 cells, scored: "
             "its middle 128 x 128; rates up to 128 mm/h.\n'pysteps': version 1.21.5, numbers of "
             "../shared/bench/nowcast_anchors.md, not made again. MRMS is a frame each 4 min: its 4, 12 and 32 min "
