@@ -4,7 +4,8 @@
  * wait there for a gradient, the one that frees most bytes for a second of computing is given up;
  * and again, until nothing lowers the peak any more. What a value is computed from must be there
  * when it is computed again: what would be gone by then is given up with it, or kept longer where
- * it is small.
+ * it is small. Values of which one is computed from another are all there at a time: the more bytes
+ * such a group has, the less a value that would join it is worth, and some stay between groups.
  *
  * Bytes are those of values, in order of steps; writing in place and gaps in the slab are left out.
  * The plan is laid out for each number of rounds that is tried, so these estimates only rank.
@@ -20,9 +21,10 @@
 #define STEP 5e-6  /* seconds for any step */
 
 enum {
-    TRIES = 32,     /* values that are tried in a round before giving up */
-    SMALL = 16,     /* inputs of 1/16 of what they make are kept rather than computed again */
-    FRACTION = 2000 /* values of less than this part of the peak are not worth a step */
+    TRIES = 32,    /* values that are tried in a round before giving up */
+    SMALL = 16,    /* inputs of 1/16 of what they make are kept rather than computed again */
+    FRACTION = 64, /* values of less than this part of the largest are not worth a step */
+    ROUND = 200    /* a round gives up this part of the peak, or one value */
 };
 
 struct choice {
@@ -44,9 +46,12 @@ struct choice {
     int64_t *change;              /* [2 nodes + 2]: bytes that come and go at a step */
     uint64_t peak;
     int peak_at, steps;
+    int *group;      /* [nodes]: values given up that need one another; a tree to its first */
+    uint64_t *crowd; /* [nodes]: bytes of the group, at its first */
     /* what is given up together */
     int *set, n_set;
     bool *in_set;
+    int *seen, stamp; /* [nodes]: groups that were counted */
 };
 
 /* ---- once ------------------------------------------------------------------------------------ */
@@ -146,6 +151,9 @@ static gen_status create(struct choice *c)
     GEN_TRY(GEN_ALLOC(&c->last_early, n, "recomputing"));
     GEN_TRY(GEN_ALLOC(&c->first_late, n, "recomputing"));
     GEN_TRY(GEN_ALLOC(&c->change, 2 * n + 2, "recomputing"));
+    GEN_TRY(GEN_ALLOC(&c->group, n, "recomputing"));
+    GEN_TRY(GEN_ALLOC(&c->crowd, n, "recomputing"));
+    GEN_TRY(GEN_ALLOC(&c->seen, n, "recomputing"));
     GEN_TRY(GEN_ALLOC(&c->set, n, "recomputing"));
     GEN_TRY(GEN_ALLOC(&c->in_set, n, "recomputing"));
     look_at_nodes(c);
@@ -154,9 +162,10 @@ static gen_status create(struct choice *c)
 
 static void destroy(struct choice *c)
 {
-    void *all[] = { c->computes,   c->output,     c->base,    c->home, c->bytes, c->workspace,
-                    c->cost,       c->user,       c->user_at, c->dead, c->birth, c->last,
-                    c->last_early, c->first_late, c->change,  c->set,  c->in_set };
+    void *all[] = { c->computes,  c->output, c->base,       c->home,       c->bytes,
+                    c->workspace, c->cost,   c->user,       c->user_at,    c->dead,
+                    c->birth,     c->last,   c->last_early, c->first_late, c->change,
+                    c->set,       c->in_set, c->group,      c->crowd,      c->seen };
     for (int i = 0; i < GEN_LEN(all); i++)
         gen_free(all[i]);
     gen_late_free(&c->late);
@@ -324,27 +333,87 @@ static bool only_moves(const struct choice *c, int id)
     return true;
 }
 
+/* ---- values that are computed again together ------------------------------------------------- */
+
+static int first_of(struct choice *c, int id)
+{
+    while (c->group[id] != id)
+        id = c->group[id] = c->group[c->group[id]];
+    return id;
+}
+
+/* Values given up of which one is computed from another: they wait for their gradients together. */
+static void find_groups(struct choice *c)
+{
+    for (int i = 0; i < c->nodes; i++) {
+        const gen_node *n = gen_graph_node(c->p->graph, i);
+        c->group[i] = i;
+        c->crowd[i] = c->bytes[i];
+        for (int j = 0; c->round[i] && j < n->n_in; j++) {
+            int b = c->base[n->in[j]->id];
+            if (!c->round[b])
+                continue;
+            int x = first_of(c, i), y = first_of(c, b);
+            c->group[x] = y;
+            c->crowd[y] += x == y ? 0 : c->crowd[x];
+        }
+    }
+}
+
+static uint64_t crowd_of(struct choice *c, int id)
+{
+    int first = first_of(c, id);
+    if (!c->round[id] || c->seen[first] == c->stamp)
+        return 0;
+    c->seen[first] = c->stamp;
+    return c->crowd[first];
+}
+
+/* Bytes of the group that the set would be part of. */
+static uint64_t crowd_of_set(struct choice *c)
+{
+    uint64_t sum = 0;
+    c->stamp++;
+    for (int k = 0; k < c->n_set; k++) {
+        int id = c->set[k];
+        const gen_node *n = gen_graph_node(c->p->graph, id);
+        sum += c->bytes[id];
+        for (int j = 0; j < n->n_in; j++)
+            sum += crowd_of(c, c->base[n->in[j]->id]);
+        for (int u = c->user_at[id]; u < c->user_at[id + 1]; u++)
+            sum += crowd_of(c, c->user[u]);
+    }
+    return sum;
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
 struct candidate {
     int id;
+    uint64_t freed;
     double score;
 };
 
-/* Bytes freed at the peak for a second of computing; 0: none. */
-static double score_of(struct choice *c, int id)
+/* Bytes freed at the peak for a second of computing, less where much is computed again together:
+ * all of that is there at a time. 0: none. */
+static struct candidate candidate_of(struct choice *c, int id)
 {
-    uint64_t kept, freed = 0;
+    struct candidate to = { .id = id };
+    uint64_t kept;
     double cost = 0;
     if (close_set(c, id, &kept)) {
         for (int k = 0; k < c->n_set; k++) {
             int u = c->set[k];
             if (c->home[u] == u && lives_at(c, u, c->peak_at))
-                freed += c->bytes[u];
+                to.freed += c->bytes[u];
             cost += only_moves(c, u) ? STEP : c->cost[u];
         }
-        freed = freed > kept ? freed - kept : 0;
+        to.freed = to.freed > kept ? to.freed - kept : 0;
+        double crowd = (double)crowd_of_set(c) / (double)c->peak;
+        to.score = (double)to.freed / cost / (1 + crowd);
     }
     forget_set(c);
-    return freed * FRACTION < c->peak ? 0 : (double)freed / cost;
+    return to;
 }
 
 static int best_first(const void *a, const void *b)
@@ -357,37 +426,68 @@ static int best_first(const void *a, const void *b)
 
 static int list_candidates(struct choice *c, struct candidate *to)
 {
-    int n = 0;
+    int n = 0, worth = 0;
+    uint64_t most = 0;
+    find_groups(c);
     for (int i = 0; i < c->nodes; i++) {
         if (!can_be_given_up(c, i) || c->home[i] != i || !lives_at(c, i, c->peak_at) ||
             c->first_late[i] <= c->peak_at || c->last_early[i] >= c->peak_at)
             continue;
-        double score = score_of(c, i);
-        if (score > 0)
-            to[n++] = (struct candidate){ i, score };
+        to[n] = candidate_of(c, i);
+        most = to[n].freed > most ? to[n].freed : most;
+        n++;
     }
-    qsort(to, (size_t)n, sizeof *to, best_first);
-    return n;
+    for (int i = 0; i < n; i++)
+        if (to[i].freed * FRACTION > most)
+            to[worth++] = to[i];
+    qsort(to, (size_t)worth, sizeof *to, best_first);
+    return worth;
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------- */
-
-/* True when giving up `id` does not raise the peak; else all is as before. */
-static bool try_one(struct choice *c, int id, int round)
+/* True when a node of the set is computed from one of this round, or the other way round. */
+static bool touches(const struct choice *c, int round)
 {
-    uint64_t kept, before = c->peak;
-    if (!close_set(c, id, &kept))
-        return forget_set(c), false;
-    for (int k = 0; k < c->n_set; k++)
-        c->round[c->set[k]] = round;
+    for (int k = 0; k < c->n_set; k++) {
+        int id = c->set[k];
+        const gen_node *n = gen_graph_node(c->p->graph, id);
+        for (int j = 0; j < n->n_in; j++)
+            if (c->round[c->base[n->in[j]->id]] == round)
+                return true;
+        for (int u = c->user_at[id]; u < c->user_at[id + 1]; u++)
+            if (c->round[c->user[u]] == round)
+                return true;
+    }
+    return false;
+}
+
+/* Gives up the best of n candidates, or a part of the peak; those that have nothing to do with one
+ * another. */
+static void give_up(struct choice *c, const struct candidate *from, int n, int round)
+{
+    uint64_t kept, freed = 0;
+    for (int i = 0; i < n && freed * ROUND < c->peak; i++) {
+        if (close_set(c, from[i].id, &kept) && !touches(c, round)) {
+            for (int k = 0; k < c->n_set; k++)
+                c->round[c->set[k]] = round;
+            freed += from[i].freed;
+        }
+        forget_set(c);
+    }
+}
+
+/* True when giving them up does not raise the peak; else all is as before. */
+static bool try_round(struct choice *c, const struct candidate *from, int n, int round)
+{
+    uint64_t before = c->peak;
+    give_up(c, from, n, round);
     walk(c);
-    bool good = c->peak <= before;
-    for (int k = 0; !good && k < c->n_set; k++)
-        c->round[c->set[k]] = 0;
-    forget_set(c);
-    if (!good)
-        walk(c);
-    return good;
+    if (c->peak <= before)
+        return true;
+    for (int i = 0; i < c->nodes; i++)
+        if (c->round[i] == round)
+            c->round[i] = 0;
+    walk(c);
+    return false;
 }
 
 gen_status gen_recompute_choose(const struct gen_plan *p, uint64_t budget, int *round, int *rounds)
@@ -402,9 +502,9 @@ gen_status gen_recompute_choose(const struct gen_plan *p, uint64_t budget, int *
     walk(&c);
     while (found && c.peak > budget / 2) {
         int n = list_candidates(&c, candidate);
-        found = false;
+        found = n > 1 && try_round(&c, candidate, n, *rounds + 1);
         for (int k = 0; k < n && k < TRIES && !found; k++)
-            found = try_one(&c, candidate[k].id, *rounds + 1);
+            found = try_round(&c, candidate + k, 1, *rounds + 1);
         *rounds += found;
     }
 done:
