@@ -351,6 +351,7 @@ TESTS := \
     tests/golden/ops.c \
     tests/golden/verify.c \
     tests/property/plan.c \
+    tests/unit/archive.c \
     tests/unit/backend.c \
     tests/unit/crop.c \
     tests/unit/advection.c \
@@ -361,6 +362,7 @@ TESTS := \
     tests/unit/data.c \
     tests/unit/dgmr.c \
     tests/unit/dgmr_disc.c \
+    tests/unit/dgmr_hold.c \
     tests/unit/file.c \
     tests/unit/film.c \
     tests/unit/history.c \
