@@ -337,6 +337,7 @@ TESTS := \
     tests/check_ops.c \
     tests/golden/dgmr.c \
     tests/golden/dgmr_disc.c \
+    tests/golden/dgmr_step.c \
     tests/golden/adam.c \
     tests/golden/advection.c \
     tests/golden/forecast.c \

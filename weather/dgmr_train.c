@@ -42,8 +42,8 @@ struct gen_dgmr_trainer {
     int64_t frames; /* context and lead times */
     int64_t cells;  /* of a field */
     side d, g;
-    gen_plan *first; /* the first of two passes: one draw of n sequences; NULL where not needed */
-    float *drawn;    /* [draws*n,T,crop,crop] of it */
+    gen_plan *first;    /* the first of two passes: draws of n sequences; NULL where not needed */
+    float *drawn;       /* [draws*n,T,crop,crop] of it */
     float *rain, *mask; /* [batch,frames,cells] */
     double measured;    /* cells of the whole batch */
     char *source;       /* of its samples */
@@ -229,16 +229,16 @@ static void draw_noise(const gen_dgmr_trainer *t, gen_tensor z, int64_t number, 
     }
 }
 
-/* All draws of the piece, one at a time. */
+/* All draws of the piece, as many at a time as in the second pass: batch norm looks at them all. */
 static gen_status first_pass(gen_dgmr_trainer *t, int64_t number, int64_t piece, const float *rain)
 {
-    int64_t size = t->n * t->o.generator.steps * t->cells;
+    int64_t size = t->n * t->o.generator.steps * t->cells, at_once = t->g.draws;
     copy_frames(t, gen_plan_input(t->first, "context"), rain, 0);
-    for (int64_t k = 0; k < t->o.recipe.draws; k++) {
+    for (int64_t k = 0; k < t->o.recipe.draws; k += at_once) {
         draw_noise(t, gen_plan_input(t->first, "z"), number, piece, k);
         GEN_TRY(gen_plan_run(t->first, NULL));
         memcpy(t->drawn + k * size, gen_plan_output(t->first, 0).data,
-               (size_t)size * sizeof *t->drawn);
+               (size_t)(at_once * size) * sizeof *t->drawn);
     }
     return GEN_OK;
 }
@@ -364,7 +364,7 @@ static gen_status plan_first_pass(gen_dgmr_trainer *t, gen_params *params, gen_b
     GEN_TRY(
         GEN_ALLOC(&t->drawn, t->o.recipe.draws * t->n * t->o.generator.steps * t->cells, "draws"));
     GEN_TRY(gen_graph_create(&net.g));
-    gen_node *rain = sequences(&net, t, 1).drawn;
+    gen_node *rain = sequences(&net, t, t->g.draws).drawn;
     gen_status status = gen_graph_status(net.g);
     if (!status)
         status = gen_plan_create(&t->first, net.g, &rain, 1, params, backend, &options);

@@ -118,6 +118,8 @@ class Paper(nn.Module):
 
 
 class PaperPair(nn.Module):
+    frames, offset = FRAMES["paper"], OFFSET
+
     def __init__(self, first):
         super().__init__()
         self.spatial, self.temporal = Paper(first, 0), Paper(first, 2)
@@ -127,14 +129,17 @@ class PaperPair(nn.Module):
             yield list(part.blocks), part.fc, part.bn
 
     def forward(self, x):  # [N,T,1,H,W] -> two scores [N]
-        rows = torch.stack([x[n, FRAMES["paper"][n]] for n in range(len(x))])
+        rows = torch.stack([x[n, self.frames[n]] for n in range(len(x))])
         pooled = avg_pool2d(rows.flatten(0, 1), 2).unflatten(0, rows.shape[:2])
         h, w = x.shape[3] // 2, x.shape[4] // 2
-        window = x[..., OFFSET[0]:OFFSET[0] + h, OFFSET[1]:OFFSET[1] + w]
+        row, column = self.offset
+        window = x[..., row:row + h, column:column + w]
         return self.spatial(pixel_unshuffle(pooled, 2)), self.temporal(pixel_unshuffle(window, 2))
 
 
 class OcfPair(nn.Module):
+    frames = FRAMES["ocf"]
+
     def __init__(self, first):
         super().__init__()
         self.d = Discriminator(1, num_spatial_frames=PICKED)
@@ -154,7 +159,7 @@ class OcfPair(nn.Module):
         yield [t.d1, t.d2, *t.intermediate_dblocks, t.d_last], t.fc, t.bn
 
     def forward(self, x):
-        draw, torch.randint = torch.randint, lambda **k: torch.tensor(FRAMES["ocf"][0])
+        draw, torch.randint = torch.randint, lambda **k: torch.tensor(self.frames[0])
         try:
             scores = self.d(x)  # [N,2,1]
         finally:

@@ -295,10 +295,10 @@ static inline int rule_by_name(const void *a, const void *b)
     return strcmp(gen_node_name(*(gen_node *const *)a), gen_node_name(*(gen_node *const *)b));
 }
 
-/* The stored form of a tensor: its norm, then at most 97 evenly spaced elements. */
-static inline int64_t rule_sample(const float *x, int64_t n, float *out)
+/* The stored form of a tensor: its norm, then at most `most` evenly spaced elements. */
+static inline int64_t rule_sample(const float *x, int64_t n, int64_t most, float *out)
 {
-    int64_t k = n < 97 ? n : 97;
+    int64_t k = n < most ? n : most;
     double square = 0;
     for (int64_t i = 0; i < n; i++)
         square += (double)x[i] * (double)x[i];
@@ -308,27 +308,30 @@ static inline int64_t rule_sample(const float *x, int64_t n, float *out)
     return k + 1;
 }
 
-/* The stored samples of each tensor in order of name. A tensor passes when its difference is at
- * most `tolerance` of its norm; a norm below 1e-3 of the largest counts as that, because the
- * gradient of a bias in front of a batch norm is zero but for rounding. */
-static inline void rule_check_samples(const char *name, gen_node *const named[],
-                                      gen_node *const value[], int n, const float *found,
-                                      double tolerance)
+enum { RULE_SAMPLES = 97 };
+
+/* n tensors of count[i] elements each, one after the other in `found`, against their stored samples
+ * of at most `most` elements. A tensor passes when its difference is at most `tolerance` of its
+ * norm; a norm below 1e-3 of the largest counts as that, because the gradient of a bias in front of
+ * a batch norm is zero but for rounding. Returns the worst difference. */
+static inline double rule_check_sampled(const char *file, const char *const tensor[],
+                                        const int64_t count[], int n, const float *found,
+                                        int64_t most, double tolerance)
 {
-    gen_tensor golden = rule_golden(name);
+    gen_tensor golden = rule_golden(file);
     const float *expected = golden.data;
-    float largest = 0, buffer[98];
+    float largest = 0, buffer[1 + RULE_SAMPLES];
     double worst = 0;
     int64_t at = 0;
+    assert_true(most <= RULE_SAMPLES);
     for (int i = 0; i < n; i++) {
-        int64_t count = gen_shape_count(gen_node_shape(value[i]));
+        assert_true(at < golden.shape.dim[0]);
         largest = fmaxf(largest, expected[at]);
-        at += 1 + (count < 97 ? count : 97);
+        at += 1 + (count[i] < most ? count[i] : most);
     }
     assert_int_equal(at, golden.shape.dim[0]);
     for (int i = 0; i < n; i++) {
-        int64_t count = gen_shape_count(gen_node_shape(value[i])),
-                k = rule_sample(found, count, buffer);
+        int64_t k = rule_sample(found, count[i], most, buffer);
         double square = 0, norm = 0;
         for (int64_t j = 1; j < k; j++) {
             square += pow((double)buffer[j] - expected[j], 2);
@@ -337,14 +340,31 @@ static inline void rule_check_samples(const char *name, gen_node *const named[],
         double off = fmax(sqrt(square) / fmax(sqrt(norm), 1e-3 * largest),
                           fabs(buffer[0] - expected[0]) / fmax(expected[0], 1e-3 * largest));
         if (!(off <= tolerance))
-            fail_msg("%s: '%s' is off by %g of its norm %g", name, gen_node_name(named[i]), off,
+            fail_msg("%s: '%s' is off by %g of its norm %g", file, tensor[i], off,
                      (double)expected[0]);
         worst = fmax(worst, off);
-        found += count;
+        found += count[i];
         expected += k;
     }
-    print_message("%s: %d tensors, worst %.2g\n", name, n, worst);
+    print_message("%s: %d tensors, worst %.2g\n", file, n, worst);
     gen_tensor_free(&golden);
+    return worst;
+}
+
+/* The same for values of nodes, in order of name. */
+static inline void rule_check_samples(const char *file, gen_node *const named[],
+                                      gen_node *const value[], int n, const float *found,
+                                      double tolerance)
+{
+    const char **tensor = calloc((size_t)n, sizeof *tensor);
+    int64_t *count = calloc((size_t)n, sizeof *count);
+    for (int i = 0; i < n; i++) {
+        tensor[i] = gen_node_name(named[i]);
+        count[i] = gen_shape_count(gen_node_shape(value[i]));
+    }
+    rule_check_sampled(file, tensor, count, n, found, RULE_SAMPLES, tolerance);
+    free(tensor);
+    free(count);
 }
 
 #endif

@@ -15,10 +15,10 @@ def stream(name):
     return h
 
 
-def uniform(name, n):
-    """n values in [0,1): Philox4x32-10, key 0, counter (block, stream)."""
+def philox(name, index):
+    """Four words of each block: Philox4x32-10, key 0, counter (index, stream)."""
     low, s = np.uint64(0xFFFFFFFF), stream(name)
-    index = np.arange((n + 3) // 4, dtype=np.uint64)
+    index = np.asarray(index, dtype=np.uint64)
     c = [index & low, index >> np.uint64(32), np.full_like(index, s & 0xFFFFFFFF),
          np.full_like(index, s >> 32)]
     k0, k1 = 0, 0
@@ -27,8 +27,18 @@ def uniform(name, n):
         c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0), p1 & low,
              (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1), p0 & low]
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    words = np.stack(c, axis=1).reshape(-1)[:n]
-    return (words >> np.uint64(8)).astype(np.float64) * 2.0**-24
+    return np.stack(c, axis=1)
+
+
+def words(name, first, n):
+    """n words of a stream, from element `first` on."""
+    blocks = np.arange(first // 4, (first + n + 3) // 4)
+    return philox(name, blocks).reshape(-1)[first % 4:first % 4 + n]
+
+
+def uniform(name, n):
+    """n values in [0,1)."""
+    return (words(name, 0, n) >> np.uint64(8)).astype(np.float64) * 2.0**-24
 
 
 def line(name, shape):
