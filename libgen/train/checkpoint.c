@@ -475,6 +475,8 @@ gen_status gen_checkpoint_load(gen_checkpoints *c, gen_saved *s, int64_t *step, 
         if (*step < 0)
             GEN_GOTO(note(&text, &room, k));
     }
+    for (char *end = text; *step < 0 && end && (end = strchr(end, '\n')); end++)
+        *end = ';'; /* one sentence */
     if (*step < 0 && c->n)
         GEN_GOTO(gen_fail(GEN_EMODEL, "%s: no checkpoint can be used: %s", c->folder, text));
     if (!text)
