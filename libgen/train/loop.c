@@ -19,6 +19,7 @@
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
 #include "libgen/base/json.h"
+#include "libgen/train/run_folder.h"
 
 #define LINE_SECONDS 1.0 /* between lines of the log */
 #define SAVE_SECONDS 300.0
@@ -459,8 +460,12 @@ static gen_status write_about(const gen_training_options *o)
 static gen_status begin(loop *l)
 {
     const gen_training_options *o = l->o;
+    char samples[GEN_RUN_PATH];
     bool found = false;
     GEN_TRY(gen_checkpoints_open(&l->checkpoints, o->run, o->config, o->keep));
+    gen_run_clear(o->run);
+    if (snprintf(samples, sizeof samples, "%s/samples", o->run) < (int)sizeof samples)
+        gen_run_clear(samples);
     int64_t newest = gen_checkpoints_newest(l->checkpoints);
     if (newest >= 0 && !o->resume)
         return gen_fail(GEN_EEXIST,

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,24 @@ gen_status gen_run_make_folder(const char *path)
     if (code == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return GEN_OK;
     return gen_output_error(path, code);
+}
+
+void gen_run_clear(const char *folder)
+{
+    char entry[GEN_RUN_PATH + 300], *end;
+    DIR *d = opendir(folder);
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strncmp(e->d_name, ".gen-", 5) != 0)
+            continue;
+        long process = strtol(e->d_name + 5, &end, 16); /* ".gen-PROCESS-NUMBER" */
+        if (*end != '-' || process <= 0 || (kill((pid_t)process, 0) == 0 || errno != ESRCH))
+            continue;
+        snprintf(entry, sizeof entry, "%s/%s", folder, e->d_name);
+        (void)unlink(entry);
+    }
+    closedir(d);
 }
 
 void gen_run_remove_folder(const char *path)

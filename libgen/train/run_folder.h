@@ -24,6 +24,9 @@
 gen_status gen_run_path(char out[GEN_RUN_PATH], const char *folder, int64_t step,
                         const char *suffix, const char *file);
 gen_status gen_run_make_folder(const char *path);
+/* Removes what outputs (libgen/base/file.h) of processes that are no more have left half written.
+ */
+void gen_run_clear(const char *folder);
 /* Removes files and folder. */
 void gen_run_remove_folder(const char *path);
 
