@@ -18,6 +18,7 @@
 
 #define BLOCK 8
 #define ATTEMPTS 20000 /* then a sample is given up */
+#define LAST_TRIES 2000 /* of these, which take any crop that is measured, as where all is dry */
 #define STEP 128       /* packed values to a mm/h */
 #define MISSING UINT16_MAX
 
@@ -381,7 +382,7 @@ static gen_status make(gen_samples *s, int64_t index, float *rain, float *mask,
         int64_t first = below(a[1], p->frames - s->o.frames + 1);
         int64_t row = below(a[2], p->rows - size / BLOCK + 1);
         int64_t column = place_in_row(p, &s->o, below(a[3], places_in_row(p, &s->o)));
-        double draw = (double)b[0] / 4294967296.0, q;
+        double draw = attempt < ATTEMPTS - LAST_TRIES ? (double)b[0] / 4294967296.0 : 0, q;
         if (draw >= s->o.q_min + s->o.m) /* no rain could be enough */
             continue;
         q = chance(s, p, first, row, column);

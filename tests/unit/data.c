@@ -392,6 +392,21 @@ static void rain_is_drawn_more_often(void **state)
     gen_samples_free(&s);
 }
 
+/* Of dry sequences 98 of 100 samples are taken by the rule; the others too must be some crop. */
+static void dry_sequences_give_every_sample(void **state)
+{
+    static float rain[FRAMES * SIZE * SIZE], mask[FRAMES * SIZE * SIZE];
+    gen_samples *s = NULL;
+    gen_radar_sequence *dry = simulated(1, 0);
+    (void)state;
+    memset(dry->rain, 0, (size_t)(KEPT * HEIGHT * WIDTH) * sizeof *dry->rain);
+    const gen_samples_options o = { .frames = FRAMES, .size = SIZE, .seed = 9 };
+    assert_int_equal(gen_samples_create(&s, &dry, 1, &o), GEN_OK);
+    for (int64_t i = 0; i < 400; i++)
+        assert_int_equal(gen_samples_get(s, i, rain, mask, NULL), GEN_OK);
+    gen_samples_free(&s);
+}
+
 static void what_cannot_be_is_said(void **state)
 {
     (void)state;
@@ -463,6 +478,7 @@ int main(void)
         cmocka_unit_test(validation_is_a_fixed_set),
         cmocka_unit_test(what_follows_does_not_draw),
         cmocka_unit_test(rain_is_drawn_more_often),
+        cmocka_unit_test(dry_sequences_give_every_sample),
         cmocka_unit_test(what_cannot_be_is_said),
         cmocka_unit_test(any_allocation_may_fail),
     };
