@@ -67,7 +67,7 @@ sum=$(cksum <"$rain")
 expect 2 "one of the inputs" "${run[@]}" -o "$rain" --force
 expect 2 "one of the inputs" "$gen" radar plot "$rain" -o "$rain" --force
 check "the observations are as they were" test "$sum" = "$(cksum <"$rain")"
-expect 2 "expected --method dgmr" "${run[@]}" -m model.safetensors -o "$out/x.nc"
+expect 2 "expected --method dgmr" "${run[@]}" --method advection -m model.safetensors -o "$out/x.nc"
 expect 3 "no frame until 1999-01-01T00:00:00Z" "${run[@]}" --at 1999-01-01T00:00 -o "$out/x.nc"
 expect 2 "not stdout" "$gen" radar plot "$rain" -o -
 expect 2 "not stdout" "$gen" radar simulate -o -
