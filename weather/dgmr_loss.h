@@ -73,8 +73,8 @@ typedef struct gen_dgmr_hold {
     gen_dgmr_regulariser kind;
     gen_dgmr_weight weight;
     int64_t draws; /* M in all; CRPS: at least 2 */
-    bool clamp; /* CRPS: of rain below 0 as 0, as forecasts show it. A cell below 0 is still drawn
-                   up where it rained, and is left alone where it did not */
+    bool clamp;    /* CRPS: of rain below 0 as 0, as forecasts show it. Below 0 a cell has the slope
+                      that it would have at 0, so that it is still drawn up where it rained */
     int64_t octaves; /* CRPS: also of fields averaged over 2, 4 ... 2^octaves cells a side, where
                         all of these were measured; the sum of all */
 } gen_dgmr_hold;

@@ -197,13 +197,63 @@ static void mean_is_the_cell_loss(void **state)
     gen_graph_free(&g);
 }
 
+/* The value is that of what a forecast shows; a cell below 0 where it rained is drawn up. */
+static void clamped_draws_count_as_shown(void **state)
+{
+    (void)state;
+    static double gradient[DRAWS * CELLS];
+    fields f, shown;
+    int below = 0;
+    gen_dgmr_hold hold = kinds[1];
+    make_fields(&f);
+    shown = f;
+    for (int i = 0; i < DRAWS * CELLS; i++)
+        shown.draw[i] = fmax(f.draw[i], 0);
+    double plain = loss_of(&f, hold, 0, DRAWS, NULL),
+           expected = loss_of(&shown, hold, 0, DRAWS, NULL);
+    hold.clamp = true;
+    double value = loss_of(&f, hold, 0, DRAWS, NULL);
+    if (fabs(value - expected) > 1e-9 || fabs(plain - expected) < 1e-3)
+        fail_msg("%.9g, expected %.9g, not clamped %.9g", value, expected, plain);
+    hold.octaves = 0;
+    loss_of(&f, hold, 0, DRAWS, gradient);
+    for (int i = 0; i < DRAWS * CELLS; i++)
+        if (f.draw[i] < 0 && f.mask[i % CELLS] > 0 && f.target[i % CELLS] > 0.02) {
+            assert_true(gradient[i] < 0);
+            below++;
+        }
+    assert_true(below > 10);
+}
+
+/* Rain of r mm/h in the context scales by rate / (rate + r), each sequence for itself. */
+static void heavy_contexts_count_less(void **state)
+{
+    (void)state;
+    gen_graph *g;
+    eval e;
+    assert_int_equal(gen_graph_create(&g), GEN_OK);
+    gen_node *x = gen_input(g, "x", GEN_F32, GEN_SHAPE(4, 1, 2, 2, 1)); /* 2 draws of 2 */
+    gen_node *context = gen_input(g, "context", GEN_F32, GEN_SHAPE(2, 3, 2, 2, 1));
+    gen_node *y = gen_dgmr_calm(g, x, context, 2);
+    assert_int_equal(gen_graph_status(g), GEN_OK);
+    eval_open(&e, g);
+    for (int i = 0; i < 16; i++)
+        eval_value(&e, x)[i] = i + 1;
+    for (int i = 0; i < 24; i++)
+        eval_value(&e, context)[i] = i < 12 ? 0 : i % 2 * 12; /* means 0 and 6 */
+    eval_run(&e);
+    for (int i = 0; i < 16; i++)
+        assert_true(fabs(eval_value(&e, y)[i] - (i + 1) * (i / 4 % 2 ? 0.25 : 1)) < 1e-9);
+    eval_close(&e);
+    gen_graph_free(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crps_is_that_of_metrics),
-        cmocka_unit_test(gradients_are_differences),
-        cmocka_unit_test(some_at_a_time_are_all),
-        cmocka_unit_test(mean_is_the_cell_loss),
+        cmocka_unit_test(crps_is_that_of_metrics),      cmocka_unit_test(gradients_are_differences),
+        cmocka_unit_test(some_at_a_time_are_all),       cmocka_unit_test(mean_is_the_cell_loss),
+        cmocka_unit_test(clamped_draws_count_as_shown), cmocka_unit_test(heavy_contexts_count_less),
     };
     return cmocka_run_group_tests_name("dgmr_hold", tests, NULL, NULL);
 }
