@@ -385,13 +385,24 @@ static gen_status check_step(const gen_checkpoints *c, int64_t step)
     return GEN_OK;
 }
 
+/* LATEST names this step: nothing is written where it does already. */
+static gen_status name_latest(const gen_checkpoints *c, int64_t step)
+{
+    char path[GEN_RUN_PATH], name[GEN_STEP_NAME], *there = NULL;
+    uint64_t size;
+    if (snprintf(path, sizeof path, "%s/LATEST", c->folder) >= GEN_RUN_PATH)
+        return gen_fail(GEN_EINVAL, "the name of the folder is too long");
+    snprintf(name, sizeof name, "step-%08" PRId64 "\n", step);
+    bool right = gen_file_read(path, sizeof name, &there, &size) == GEN_OK && !strcmp(there, name);
+    gen_free(there);
+    return right ? GEN_OK : write_text(path, name);
+}
+
 static gen_status appear(gen_checkpoints *c, const gen_known *k)
 {
-    char path[GEN_RUN_PATH], writing[GEN_RUN_PATH], latest[GEN_RUN_PATH], name[GEN_STEP_NAME];
+    char path[GEN_RUN_PATH], writing[GEN_RUN_PATH];
     GEN_TRY(gen_run_path(path, c->folder, k->step, "", NULL));
     GEN_TRY(gen_run_path(writing, c->folder, k->step, GEN_RUN_WRITING, NULL));
-    if (snprintf(latest, sizeof latest, "%s/LATEST", c->folder) >= GEN_RUN_PATH)
-        return gen_fail(GEN_EINVAL, "the name of the folder is too long");
     gen_known *same = find(c, k->step);
     if (same)
         remove_checkpoint(c, k->step); /* killed here: `writing` is whole, and is taken up */
@@ -402,8 +413,7 @@ static gen_status appear(gen_checkpoints *c, const gen_known *k)
         *same = *k;
     else
         GEN_TRY(learn(c, k));
-    snprintf(name, sizeof name, "step-%08" PRId64 "\n", k->step);
-    return write_text(latest, name);
+    return name_latest(c, k->step);
 }
 
 gen_status gen_checkpoint_save(gen_checkpoints *c, const gen_saved *s, int64_t step, double metric,
@@ -481,6 +491,8 @@ gen_status gen_checkpoint_load(gen_checkpoints *c, gen_saved *s, int64_t *step, 
         GEN_GOTO(gen_fail(GEN_EMODEL, "%s: no checkpoint can be used: %s", c->folder, text));
     if (!text)
         GEN_GOTO(gen_strdup(&text, ""));
+    if (*step >= 0) /* a kill may have come between a checkpoint and its name */
+        GEN_GOTO(name_latest(c, *step));
     *skipped = text;
     text = NULL;
     status = GEN_OK;

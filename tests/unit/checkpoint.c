@@ -131,6 +131,15 @@ static int entries(const char *path)
     return n;
 }
 
+static void expect_latest(const char *folder, const char *expected)
+{
+    char *latest;
+    uint64_t n;
+    assert_int_equal(gen_file_read(in(folder, "LATEST"), 100, &latest, &n), GEN_OK);
+    assert_string_equal(latest, expected);
+    gen_free(latest);
+}
+
 static void what_was_saved_is_loaded(void **state)
 {
     (void)state;
@@ -151,11 +160,7 @@ static void what_was_saved_is_loaded(void **state)
     open_run(&r, folder, CONFIG, 0);
     expect_loaded(&r, 20, "");
     close_run(&r);
-    char *latest;
-    uint64_t n;
-    assert_int_equal(gen_file_read(in(folder, "LATEST"), 100, &latest, &n), GEN_OK);
-    assert_string_equal(latest, "step-00000020\n");
-    gen_free(latest);
+    expect_latest(folder, "step-00000020\n");
     assert_int_equal(entries(in(folder, "")), 3);
     assert_int_equal(entries(in(folder, "step-00000020")), 4);
     snprintf(command, sizeof command, "cd '%s' && sha256sum --status -c SHA256SUMS",
@@ -346,8 +351,10 @@ static void leftovers_of_a_killed_process(void **state)
     toy_write(in(folder, "step-00000030.writing/state.json"), "{}", 2);
     assert_int_equal(mkdir(in(folder, "step-00000005.removing"), 0777), 0);
     toy_write(in(folder, "step-00000005.removing/state.json"), "{}", 2);
+    toy_write(in(folder, "LATEST"), "step-00000010\n", 14); /* killed before it was written */
     open_run(&r, folder, CONFIG, 2);
     expect_loaded(&r, 20, "");
+    expect_latest(folder, "step-00000020\n");
     assert_int_equal(entries(in(folder, "")), 3);
     close_run(&r);
 }
