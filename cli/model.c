@@ -407,26 +407,6 @@ static const gen_option new_options[] = {
     { GEN_OPT_END },
 };
 
-static gen_status read_pairs(const gen_arch *arch, void *config, const char *text)
-{
-    gen_options_defaults(arch->config, config);
-    while (text && *text) {
-        char pair[256];
-        size_t n = strcspn(text, ",");
-        if (n >= sizeof pair)
-            return gen_fail(GEN_EINVAL, "--config: a pair is longer than %zu", sizeof pair - 1);
-        memcpy(pair, text, n);
-        pair[n] = 0;
-        char *equals = strchr(pair, '=');
-        if (!equals)
-            return gen_fail(GEN_EINVAL, "--config: '%s' is not NAME=VALUE", pair);
-        *equals = 0;
-        GEN_TRY(gen_option_set(arch->config, config, pair, equals + 1));
-        text += n + (text[n] == ',');
-    }
-    return GEN_OK;
-}
-
 static gen_status make_new(gen_model **out, const gen_run *r, const char *name, const char *pairs)
 {
     const gen_arch *arch;
@@ -434,7 +414,8 @@ static gen_status make_new(gen_model **out, const gen_run *r, const char *name, 
     gen_status status;
     GEN_TRY(gen_network_named(name, &arch));
     GEN_TRY(gen_alloc(&config, 1, arch->config_size, "config"));
-    GEN_GOTO(read_pairs(arch, config, pairs));
+    gen_options_defaults(arch->config, config);
+    GEN_GOTO(gen_options_set_pairs(arch->config, config, "config", pairs));
     GEN_GOTO(gen_model_create(out, arch, config, (uint64_t)r->common.seed));
 done:
     gen_free(config);

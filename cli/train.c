@@ -33,7 +33,7 @@ typedef struct train_settings {
     gen_dgmr_recipe recipe;
     const char *data, *run, *init, *set, *set_d, *time_limit, *save_every;
     double width, d_width, step;
-    int64_t leads, any_step, steps, validate_every, validate_crops, validate_size;
+    int64_t leads, any_step, steps, validate_every, validate_crops;
     int64_t validate_members, keep, log_every, on_nan, patience, resume;
 } train_settings;
 
@@ -105,12 +105,10 @@ typedef struct training {
     gen_dgmr_trainer *trainer;
     gen_dgmr_validation *validation;
     double step_s; /* of the data: the least */
-    double greatest_step_s;
     int sequences;
     gen_trained trained; /* what the model file tells of the data */
     char source[600];    /* of the sample at hand */
     double drawn;        /* clock, of the live line */
-    double lines;        /* clock, of the last line where there is no terminal */
     char *config, *about;
     bool made_run, made_samples;
 } training;
@@ -124,25 +122,6 @@ static double clock_now(void)
 
 /* ---- networks -------------------------------------------------------------------------------- */
 
-/* "a=b,c=d" into the settings of a network. */
-static gen_status set_all(const gen_option *table, void *settings, const char *what,
-                          const char *text)
-{
-    char pair[200];
-    while (text && *text) {
-        size_t n = strcspn(text, ",");
-        snprintf(pair, sizeof pair, "%.*s", (int)n, text);
-        char *value = strchr(pair, '=');
-        if (!value)
-            return gen_fail(GEN_EINVAL, "option --%s: found '%s', expected KEY=VALUE", what, pair);
-        *value++ = 0;
-        if (gen_option_set(table, settings, pair, value) != GEN_OK)
-            return gen_fail_in(GEN_EINVAL, "option --%s", what);
-        text += n + (text[n] == ',');
-    }
-    return GEN_OK;
-}
-
 static gen_status choose_networks(training *t)
 {
     const train_settings *o = t->o;
@@ -153,8 +132,8 @@ static gen_status choose_networks(training *t)
     t->discriminator.width = o->d_width > 0 ? o->d_width : o->width;
     if (t->discriminator.picked > o->leads)
         t->discriminator.picked = o->leads;
-    GEN_TRY(set_all(gen_dgmr_arch.config, &t->generator, "set", o->set));
-    return set_all(gen_dgmr_d_options, &t->discriminator, "set-d", o->set_d);
+    GEN_TRY(gen_options_set_pairs(gen_dgmr_arch.config, &t->generator, "set", o->set));
+    return gen_options_set_pairs(gen_dgmr_d_options, &t->discriminator, "set-d", o->set_d);
 }
 
 static gen_status refuse_given(const training *t, const char *const *names, const char *what)
@@ -209,20 +188,9 @@ static gen_status make_params(training *t)
 
 static gen_status list_files(training *t, file_list *files)
 {
-    file_list more = { 0 };
     GEN_TRY(file_list_fill_option(files, t->r, "data"));
-    gen_status status = file_list_fill(&more, t->r); /* --data A B C: B and C are operands */
-    for (int i = 0; i < more.n && status == GEN_OK; i++) {
-        status = GEN_GROW(&files->path, &files->capacity, files->n + 1);
-        if (status == GEN_OK)
-            status = gen_strdup(&files->path[files->n], more.path[i]);
-        if (status == GEN_OK)
-            files->n++;
-    }
-    file_list_free(&more);
-    if (status == GEN_OK && !files->n)
-        status = gen_fail(GEN_EINVAL, "train: on what? give --data DIR");
-    return status;
+    GEN_TRY(file_list_fill(files, t->r)); /* --data A B C: B and C are operands */
+    return files->n ? GEN_OK : gen_fail(GEN_EINVAL, "train: on what? give --data DIR");
 }
 
 static gen_samples_options sample_options(const training *t, gen_samples_part part)
@@ -305,7 +273,6 @@ static gen_status read_part(training *t, gen_samples_part part, gen_samples **ou
     GEN_GOTO(radar_options(&o.read, t->r));
     GEN_GOTO(gen_archive_read(&a, (const char *const *)files.path, files.n, &o));
     t->step_s = a.step;
-    t->greatest_step_s = a.longest;
     t->sequences = a.n;
     see_sequences(t, &a);
     GEN_GOTO(check_rain(t));

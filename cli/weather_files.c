@@ -101,19 +101,18 @@ static gen_status add_operand(file_list *l, const char *operand, const char *pat
     return GEN_OK;
 }
 
-/* Ready for operands; a bad pattern ends here. */
-static gen_status begin_list(file_list *l, const char *pattern)
+/* A bad pattern ends here. */
+static gen_status check_pattern(const char *pattern)
 {
     bool matches;
     int64_t time;
-    *l = (file_list){ 0 };
     return pattern ? gen_name_match(pattern, "", &matches, &time) : GEN_OK;
 }
 
 gen_status file_list_fill(file_list *l, const gen_run *r)
 {
     const char *pattern = r->common.radar.pattern;
-    GEN_TRY(begin_list(l, pattern));
+    GEN_TRY(check_pattern(pattern));
     for (int i = 0; i < r->n_operands; i++)
         GEN_TRY(add_operand(l, r->operands[i], pattern));
     return GEN_OK;
@@ -122,7 +121,7 @@ gen_status file_list_fill(file_list *l, const gen_run *r)
 gen_status file_list_fill_option(file_list *l, const gen_run *r, const char *name)
 {
     const char *pattern = r->common.radar.pattern;
-    GEN_TRY(begin_list(l, pattern));
+    GEN_TRY(check_pattern(pattern));
     for (int i = 0; i < gen_run_given(r, name); i++)
         GEN_TRY(add_operand(l, gen_run_text(r, name, i), pattern));
     return GEN_OK;

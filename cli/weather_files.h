@@ -19,7 +19,7 @@ typedef struct file_list {
 } file_list;
 
 gen_status file_list_fill(file_list *l, const gen_run *r);
-/* The same of an option that may be given several times. */
+/* The same of an option that may be given several times. Both add to what the list has. */
 gen_status file_list_fill_option(file_list *l, const gen_run *r, const char *name);
 void file_list_free(file_list *l);
 

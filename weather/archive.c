@@ -49,7 +49,6 @@ static gen_status keep(reading *r, gen_radar_sequence *s)
     a->sequence[a->n++] = s;
     double step = (double)s->step;
     a->step = a->n == 1 || step < a->step ? step : a->step;
-    a->longest = a->n == 1 || step > a->longest ? step : a->longest;
     return GEN_OK;
 }
 

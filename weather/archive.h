@@ -20,7 +20,7 @@ typedef struct gen_archive {
     int n;
     uint64_t room;
     int unreadable;       /* files left out, each with a warning */
-    double step, longest; /* seconds: least and greatest step of the sequences */
+    double step; /* seconds: the least step of the sequences */
 } gen_archive;
 
 /* A file of several frames is a sequence; files of one frame are joined where their grids agree and

@@ -394,6 +394,27 @@ gen_status gen_option_set(const gen_option *table, void *settings, const char *n
                     near ? near : "", near ? "'?" : "");
 }
 
+gen_status gen_options_set_pairs(const gen_option *table, void *settings, const char *what,
+                                 const char *text)
+{
+    while (text && *text) {
+        char pair[256];
+        size_t n = strcspn(text, ",");
+        if (n >= sizeof pair)
+            return gen_fail(GEN_EINVAL, "--%s: a pair is longer than %zu", what, sizeof pair - 1);
+        memcpy(pair, text, n);
+        pair[n] = 0;
+        char *equals = strchr(pair, '=');
+        if (!equals)
+            return gen_fail(GEN_EINVAL, "--%s: '%s' is not NAME=VALUE", what, pair);
+        *equals = 0;
+        if (gen_option_set(table, settings, pair, equals + 1) != GEN_OK)
+            return gen_fail_in(GEN_EINVAL, "--%s", what);
+        text += n + (text[n] == ',');
+    }
+    return GEN_OK;
+}
+
 const char *gen_option_value(const gen_option *o, const void *settings, char *buf, size_t size)
 {
     char real[GEN_REAL_TEXT], choice[GEN_CHOICE_TEXT];

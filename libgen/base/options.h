@@ -43,6 +43,11 @@ GEN_API void gen_options_defaults(const gen_option *table, void *settings);
 GEN_API gen_status gen_option_set(const gen_option *table, void *settings, const char *name,
                                   const char *text);
 
+/* Sets options from "a=1,b=2", the value of an option --`what`; the others stay as they are. EINVAL
+ * names `what` and the pair. */
+GEN_API gen_status gen_options_set_pairs(const gen_option *table, void *settings, const char *what,
+                                         const char *text);
+
 /* The entry called name ('-' and '_' are alike), or NULL. */
 GEN_API const gen_option *gen_option_find(const gen_option *table, const char *name);
 

@@ -111,7 +111,7 @@ refused 3 "frames 60 min apart, expected about 5" --data "$tmp/data" "$tmp/hourl
 refused 3 "is dry" --data "$tmp/dry.nc"
 refused 3 "missing" --data "$tmp/missing.nc"
 refused 2 "unknown option 'foo'" --data "$tmp/data" --set foo=1
-refused 2 "found 'foo', expected KEY=VALUE" --data "$tmp/data" --set-d foo
+refused 2 "--set-d: 'foo' is not NAME=VALUE" --data "$tmp/data" --set-d foo
 refused 2 "expected a multiple of 32" --data "$tmp/data" --crop 40
 refused 2 "expected a divisor of the batch" --data "$tmp/data" --pieces 3
 expect 2 "for how long" train "$tmp/no"

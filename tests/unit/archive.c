@@ -101,6 +101,14 @@ static void a_time_that_comes_twice(void **state)
     expect_refused(&h, 5, 2, "are of the same time");
 }
 
+static int64_t longest_step(const gen_archive *a)
+{
+    int64_t most = 0;
+    for (int i = 0; i < a->n; i++)
+        most = a->sequence[i]->step > most ? a->sequence[i]->step : most;
+    return most;
+}
+
 static void short_steps_are_thinned(void **state)
 {
     (void)state;
@@ -112,7 +120,7 @@ static void short_steps_are_thinned(void **state)
     expect_sequence(&h, 0, 0, 6, 4);
     expect_sequence(&h, 1, 2, 5, 4);
     expect_sequence(&h, 2, 40, 9, 5);
-    assert_true(h.a.step == 4 * MINUTE && h.a.longest == 5 * MINUTE);
+    assert_true(h.a.step == 4 * MINUTE && longest_step(&h.a) == 5 * MINUTE);
     gen_archive_free(&h.a);
     must_read(&h, 6, false, 3);
     expect_sequence(&h, 0, 0, 4, 6);
@@ -131,7 +139,7 @@ static void other_steps_are_asked_for(void **state)
     must_read(&h, 5, true, 4);
     assert_int_equal(h.a.n, 2);
     expect_sequence(&h, 0, 0, 8, 15);
-    assert_true(h.a.step == 5 * MINUTE && h.a.longest == 15 * MINUTE);
+    assert_true(h.a.step == 5 * MINUTE && longest_step(&h.a) == 15 * MINUTE);
     gen_archive_free(&h.a);
 }
 
