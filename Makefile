@@ -1,6 +1,6 @@
 # libgen: `make help` lists the targets.
 #
-# One file; sources are listed, not globbed (a blank line ends each list, so that lists merge);
+# Sources are listed, not globbed (a blank line ends each list, so that lists merge);
 # everything is built under $(B). `make V=1` shows the commands, `make config` what was found.
 VERSION := 0.1.0
 SOVERSION := 0
@@ -16,6 +16,10 @@ OPT ?= -O2 -g
 SANITIZE ?=
 WERROR ?= -Werror
 WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wno-format-truncation -Wno-missing-field-initializers $(WERROR)
+
+_comma := ,
+_empty :=
+_space := $(_empty) $(_empty)
 
 # ---- where things go ------------------------------------------------------------------------------
 PREFIX ?= /usr/local
@@ -66,6 +70,7 @@ TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
 CFLAGS_ALL := -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-math-errno \
     -fPIC -fvisibility=hidden -pthread -I. -I$(B)/include -DGEN_VERSION='"$(VERSION)"' \
+    -DGEN_SOVERSION='"$(SOVERSION)"' \
     $(if $(HAVE_WEATHER),-DGEN_WITH_WEATHER=1) $(SANITIZE) $(CFLAGS)
 
 # ---- sources, one a line -------------------------------------------------------------------------
@@ -127,6 +132,7 @@ OPS := \
 
 BACKENDS := \
     libgen/backends/backend.c \
+    libgen/backends/cuda_library.c \
     libgen/backends/cpu/conv.c \
     libgen/backends/cpu/conv_dw.c \
     libgen/backends/cpu/conv_form.c \
@@ -478,11 +484,13 @@ MODELS := $(if $(HAVE_WEATHER),$(wildcard weather/models/*.safetensors weather/m
 LINK_LIBS = $(STATIC) $(if $(HAVE_WEATHER),$(WEATHER_LIBS)) $(CORE_LIBS)
 
 .DEFAULT_GOAL := all
+# What is found of CUDA, and how libgen-cuda.so is built.
+include libgen/backends/cuda/cuda.mk
 .PRECIOUS: $(B)/include/libgen/%.h
 .DELETE_ON_ERROR:
 
 ## all: build/gen and the libraries
-all: $(B)/gen $(STATIC) $(SHARED) $(PC)
+all: $(B)/gen $(STATIC) $(SHARED) $(PC) $(CUDA_SHARED)
 
 # Asked before anything is compiled. Order-only, so that it rebuilds nothing.
 ready:
@@ -492,8 +500,8 @@ ready:
 	    echo "libgen: WITH_WEATHER=yes, but not found: $(MISSING_WEATHER)" >&2; exit 1; fi
 	@if [ "$(WITH_FFMPEG)" = yes -a -n "$(MISSING_FFMPEG)" ]; then \
 	    echo "libgen: WITH_FFMPEG=yes, but not found: $(MISSING_FFMPEG)" >&2; exit 1; fi
-	@if [ "$(WITH_CUDA)" = yes ]; then \
-	    echo "libgen: WITH_CUDA=yes, but this version has no CUDA backend" >&2; exit 1; fi
+	@if [ "$(WITH_CUDA)" = yes -a -n "$(MISSING_CUDA)" ]; then \
+	    echo "libgen: WITH_CUDA=yes, but not found: $(MISSING_CUDA)" >&2; exit 1; fi
 
 $(B)/include/libgen/%.h: libgen/%.h
 	@mkdir -p $(@D)
@@ -543,8 +551,11 @@ $(B)/libgen-weather.so: $(WEATHER_OBJ) $(B)/libgen.so
 	$(Q)$(CC) $(CFLAGS_ALL) $(SONAME) -o $@.$(VERSION) $(WEATHER_OBJ) $(LDFLAGS) -L$(B) -lgen $(WEATHER_LIBS)
 	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
 
+# What loads libgen-cuda.so has all of libgen in it, to be seen.
+WHOLE_LIBS = -rdynamic -Wl,--whole-archive $(B)/libgen.a -Wl,--no-whole-archive $(LINK_LIBS)
+
 $(B)/gen: $(call OBJ,$(CLI)) $(STATIC)
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(call OBJ,$(CLI)) $(LDFLAGS) $(LINK_LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(call OBJ,$(CLI)) $(LDFLAGS) $(WHOLE_LIBS)
 	@for l in $(LINKS); do ln -sf gen $(B)/$$l; done
 
 define PC_TEXT
@@ -596,7 +607,7 @@ $(B)/tests/unit/film: TEST_LIBS += $(FFMPEG_LIBS)
 $(B)/tests/check_ops: $(call OBJ,$(CHECK_OPS))
 $(B)/tests/%: tests/%.c $(STATIC) $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< $(filter %.o,$^) -o $@ $(LDFLAGS) $(LINK_LIBS) $(TEST_LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PKG_CFLAGS) -MMD -MP -MF $@.d $< $(filter %.o,$^) -o $@ $(LDFLAGS) $(WHOLE_LIBS) $(TEST_LIBS)
 
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/main.c $(STATIC) $(B)/flags
 	@mkdir -p $(@D)
@@ -605,7 +616,7 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/main.c $(STATIC) $(B)/flags
 run-tests: all unit-programs
 	@B=$(B) MAKE="$(MAKE)" CC="$(CC)" bash tests/run.sh $(TEST_PROGRAMS) -- $(FUZZ_PROGRAMS) -- tests/cli/*.sh
 
-unit-programs: test-ready $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+unit-programs: test-ready $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(EMULATED)
 test-ready:
 	@if [ -n "$(MISSING_TEST)" ]; then \
 	    echo "libgen: not found: $(MISSING_TEST); 'make deps' installs what is missing" >&2; exit 1; fi
@@ -699,6 +710,8 @@ install: all
 	for s in $(notdir $(SHARED)); do install -m 755 $(B)/$$s.$(VERSION) $(DESTDIR)$(LIBDIR) && \
 	    ln -sf $$s.$(VERSION) $(DESTDIR)$(LIBDIR)/$$s.$(SOVERSION) && \
 	    ln -sf $$s.$(SOVERSION) $(DESTDIR)$(LIBDIR)/$$s || exit 1; done
+	if [ -n "$(CUDA_SHARED)" ]; then install -m 755 $(B)/libgen-cuda.so.$(VERSION) $(DESTDIR)$(LIBDIR) && \
+	    ln -sf libgen-cuda.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libgen-cuda.so.$(SOVERSION); fi
 	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(INCLUDEDIR)/libgen
 	if [ -n "$(MODELS)" ]; then install -d $(DESTDIR)$(DATADIR)/models && \
@@ -708,7 +721,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/gen $(LINKS:%=$(DESTDIR)$(BINDIR)/%)
 	rm -f $(foreach l,libgen libgen-weather,$(DESTDIR)$(LIBDIR)/$(l).a $(DESTDIR)$(LIBDIR)/$(l).so* \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/$(l).pc)
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/$(l).pc) $(DESTDIR)$(LIBDIR)/libgen-cuda.so*
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/libgen $(DESTDIR)$(DATADIR)/models
 	-rmdir $(DESTDIR)$(DATADIR) 2>/dev/null
 
@@ -718,7 +731,7 @@ config:
 	@echo 'core:    $(if $(MISSING),missing $(MISSING),yes) ($(CORE_PKGS) onednn)'
 	@echo 'weather: $(if $(HAVE_WEATHER),yes,no) (WITH_WEATHER=$(WITH_WEATHER)$(if $(MISSING_WEATHER),; missing $(MISSING_WEATHER)))'
 	@echo 'films:   $(if $(HAVE_FFMPEG),yes,no) (WITH_FFMPEG=$(WITH_FFMPEG)$(if $(MISSING_FFMPEG),; missing $(MISSING_FFMPEG)))'
-	@echo 'cuda:    no (WITH_CUDA=$(WITH_CUDA); no backend in this version)'
+	@echo 'cuda:    $(if $(HAVE_CUDA),yes,no) (WITH_CUDA=$(WITH_CUDA)$(if $(MISSING_CUDA),; missing $(MISSING_CUDA),; $(CUDA_HOME) for sm_$(subst $(_space),$(_comma) sm_,$(CUDA_ARCHS))))'
 	@echo 'tests:   $(if $(MISSING_TEST),missing $(MISSING_TEST),yes)'
 
 ## format: clang-format on the sources that git knows

@@ -10,8 +10,8 @@ files() { git ls-files --cached --others --exclude-standard -- "$@" | while read
     [ -f "$f" ] && echo "$f"
 done; }
 
-mapfile -t sources < <(files '*.c' '*.h' '*.cu')
-mapfile -t texts < <(files '*.c' '*.h' '*.cu' '*.sh' '*.py' '*.md' Makefile .ci/run)
+mapfile -t sources < <(files '*.c' '*.h' '*.cu' '*.cuh' '*.cc')
+mapfile -t texts < <(files '*.c' '*.h' '*.cu' '*.cuh' '*.cc' '*.sh' '*.py' '*.md' Makefile '*.mk' .ci/run)
 
 check_layers() {
     awk '
@@ -87,12 +87,12 @@ check_text() {
     function complain(s) { print FILENAME ":" FNR ": " s; bad = 1 }
     FNR == 1 { if (last != "" && count > 800 && last !~ /\.md$/) {
                    print last ": " count " lines, split at 800"; bad = 1 }
-               if (FILENAME ~ /\.(c|h|cu|sh|py)$/ && $0 !~ /SPDX/) spdx_missing = 1; else spdx_missing = 0 }
+               if (FILENAME ~ /\.(c|h|cu|cuh|cc|sh|py)$/ && $0 !~ /SPDX/) spdx_missing = 1; else spdx_missing = 0 }
     FNR == 2 { if (spdx_missing && $0 !~ /SPDX/) complain("no SPDX line on top") }
     { last = FILENAME; count = FNR }
     /[ \t]$/ { complain("blanks at the end of the line") }
-    /\t/ && FILENAME != "Makefile" { complain("a tab") }
-    length($0) > 100 && FILENAME ~ /\.(c|h|cu)$/ && !/https?:/ { complain("longer than 100 columns") }
+    /\t/ && FILENAME !~ /Makefile|\.mk$/ { complain("a tab") }
+    length($0) > 100 && FILENAME ~ /\.(c|h|cu|cuh|cc)$/ && !/https?:/ { complain("longer than 100 columns") }
     END { exit bad }' "${texts[@]}"
     local bad=$?
     for f in "${texts[@]}"; do
@@ -108,8 +108,8 @@ check_text() {
 check_listed() {
     local bad=0
     for f in "${sources[@]}"; do
-        case $f in examples/*|tests/fuzz/main.c|tests/bench/*|*.h|*.cu) continue ;; esac
-        grep -qE "^    $f( |\$)" Makefile && continue
+        case $f in examples/*|tests/fuzz/main.c|tests/bench/*|*.h|*.cuh) continue ;; esac
+        grep -qE "^    $f( |\$)" Makefile libgen/backends/cuda/cuda.mk && continue
         echo "$f: not listed in the Makefile"
         bad=1
     done
@@ -119,6 +119,7 @@ check_listed() {
 status=0
 check_layers || status=1
 only_in oneDNN 'include.*dnnl' '^libgen/backends/cpu/' || status=1
+only_in 'CUDA, cuDNN and cuBLASLt' 'include.*<(cuda|cudnn|cublas)' '^(libgen/backends/cuda/|tests/)' || status=1
 only_in 'BLAS and LAPACK' 'include.*(cblas|lapacke)' '^(libgen/backends/cpu/|metrics/|libgen/nn/params_init\.c)' || status=1
 only_in cJSON 'include.*cJSON' '^libgen/base/json\.c' || status=1
 only_in KissFFT 'include.*kiss_fft' '^(metrics/spectrum|weather/cascade)\.' || status=1

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libgen/backends/cpu/cpu.h"
+#include "libgen/backends/cuda_library.h"
 
 gen_status gen_backend_open(gen_backend **out, const char *device, int threads)
 {
@@ -11,8 +12,8 @@ gen_status gen_backend_open(gen_backend **out, const char *device, int threads)
     if (!device || strcmp(device, "cpu") == 0)
         return gen_cpu_open(out, threads);
     if (strncmp(device, "cuda", 4) == 0 && (device[4] == 0 || device[4] == ':'))
-        return gen_fail(GEN_EDEVICE, "device '%s': this library is built without CUDA", device);
-    return gen_fail(GEN_EINVAL, "device '%s': expected cpu or cuda[:number]", device);
+        return gen_cuda_library_open(out, device, threads);
+    return gen_fail(GEN_EINVAL, "device '%s': expected cpu, cuda or cuda:NUMBER", device);
 }
 
 void gen_backend_close(gen_backend **b)

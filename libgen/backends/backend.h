@@ -7,6 +7,7 @@
 #ifndef LIBGEN_BACKENDS_BACKEND_H
 #define LIBGEN_BACKENDS_BACKEND_H
 
+#include "libgen/base/far.h"
 #include "libgen/base/pool.h"
 #include "libgen/graph/op.h"
 
@@ -30,6 +31,7 @@ typedef struct gen_prepare {
     gen_status (*packed)(struct gen_prepare *p, int i, const char *layout, uint64_t bytes,
                          gen_status (*fill)(void *ctx, void *to), void *ctx, const void **out);
     void *plan; /* the plan's own */
+    bool tf32;  /* f32 convolutions and products may round what they multiply to TF32 */
 
     /* Set by the kernel. */
     void *state;             /* passed to run; freed by kernel->free */
@@ -44,7 +46,8 @@ struct gen_kernel {
     bool (*accepts)(const gen_node *n, const gen_backend *b, const bool *is_const);
     gen_status (*prepare)(gen_prepare *p);
     /* in[i], out[i]: dense data at addresses fixed for the life of the plan; 64-byte aligned or
-     * inside a larger tensor. Allocates nothing. */
+     * inside a larger tensor. Allocates nothing. On a backend with far memory the data, the
+     * workspace and packed weights are there, and run only queues. */
     gen_status (*run)(void *state, const void *const in[], void *const out[], void *workspace,
                       gen_backend *b);
     void (*free)(void *state); /* never given NULL; NULL: gen_free */
@@ -68,10 +71,13 @@ typedef struct gen_peak {
 } gen_peak;
 
 struct gen_backend {
-    const char *name; /* "cpu", "cuda" */
+    const char *name; /* "cpu", "cuda:0" */
+    const char *text; /* what it is, for people: "NVIDIA H100 (sm_90, ...)"; NULL: nothing to say */
     const gen_kernel *const *kernels; /* ends with NULL */
     gen_pool *pool;
     gen_isa isa;
+    const gen_far *far; /* where kernels' data is; NULL: host memory, and run returns when done */
+    gen_backend *host;  /* computes constants on the host where far is not NULL; owned */
     bool fast_math_off; /* --deterministic reference: only kernels named reference */
     void *impl;
     gen_status (*peak)(gen_backend *b, gen_peak *out);
@@ -81,6 +87,11 @@ struct gen_backend {
 /* Public, in <libgen/plan.h>. */
 GEN_API gen_status gen_backend_open(gen_backend **out, const char *device, int threads);
 GEN_API void gen_backend_close(gen_backend **b);
+
+/* The kernels of libgen-cuda.so, without a device; NULL where there is no such library. */
+GEN_API const gen_kernel *const *gen_cuda_kernels_built(void);
+/* The devices on which these kernels' tests were seen to pass, for people; NULL: on none. */
+GEN_API const char *gen_cuda_ran_on(void);
 
 /* The first kernel that accepts n, or NULL. */
 GEN_API const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n,

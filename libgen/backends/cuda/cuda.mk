@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# libgen-cuda.so, and the same on the emulator of tests/cuda. Part of the Makefile.
+
+# CUDA, cuDNN and cuBLASLt: nvcc on PATH, the headers and libraries beside it.
+NVCC ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA_HOME ?= $(if $(NVCC),$(patsubst %/bin/,%,$(dir $(realpath $(NVCC)))))
+CUDA_LIB := $(firstword $(patsubst %/libcudnn.so,%,$(wildcard $(CUDA_HOME)/lib64/libcudnn.so $(CUDA_HOME)/lib/libcudnn.so)))
+MISSING_CUDA := $(strip $(if $(NVCC),,nvcc) $(if $(CUDA_LIB),,libcudnn.so) \
+    $(foreach h,cuda_runtime_api.h cudnn.h cublasLt.h,$(if $(wildcard $(CUDA_HOME)/include/$(h)),,$(h))))
+HAVE_CUDA := $(if $(filter no,$(WITH_CUDA)),,$(if $(MISSING_CUDA),,yes))
+
+CUDA_SHARED := $(if $(HAVE_CUDA),$(B)/libgen-cuda.so)
+
+# libgen-cuda.so: host code, and kernels that nvcc compiles.
+CUDA := \
+    libgen/backends/cuda/cuda.c \
+    libgen/backends/cuda/elementwise.c \
+
+CUDA_KERNELS := \
+    libgen/backends/cuda/kernels/elementwise.cu \
+
+# The emulator that runs them on the processor, for tests (tests/cuda/README.md).
+CUDA_EMULATOR := $(wildcard tests/cuda/runtime.cc tests/cuda/cudnn.cc tests/cuda/cublaslt.cc)
+
+# ---- libgen-cuda.so ------------------------------------------------------------------------------
+# It takes libgen's functions from whoever loads it: the program, or libgen.so.
+CUDA_ARCHS ?= 80 90 100
+CUDA_LAST := $(lastword $(CUDA_ARCHS))
+NVCC_FLAGS := -std=c++17 -O3 -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -I. -I$(B)/include \
+    $(if $(WERROR),-Werror all-warnings) $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_$(CUDA_LAST),code=compute_$(CUDA_LAST)
+$(call OBJ,$(CUDA)): PKG_CFLAGS += -isystem $(CUDA_HOME)/include
+$(B)/nvcc-flags: FORCE
+	@mkdir -p $(B)
+	@echo '$(NVCC) $(NVCC_FLAGS)' | cmp -s - $@ || echo '$(NVCC) $(NVCC_FLAGS)' > $@
+$(B)/obj/%.cu.o: %.cu $(B)/nvcc-flags | ready $(STAGED)
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%=$(B)/obj/%.o)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(notdir $@).$(SOVERSION) -o $@.$(VERSION) $^ $(LDFLAGS) \
+	    -L$(CUDA_LIB) -lcudnn -lcublasLt -lcudart_static -lrt -ldl -lpthread -lstdc++
+	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
+
+# The same host code and kernels on the emulator of tests/cuda.
+EMULATED := $(if $(HAVE_CUDA),$(if $(CUDA_EMULATOR),$(B)/tests/cuda/libgen-cuda.so))
+EMULATOR_FLAGS := -std=c++17 $(OPT) -fPIC -fvisibility=hidden -Wall -Wextra $(WERROR) -DGEN_EMULATED -I. -I$(B)/include \
+    -isystem $(CUDA_HOME)/include $(SANITIZE)
+$(B)/obj/%.emulated.o: %.cu $(B)/flags | ready $(STAGED)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(EMULATOR_FLAGS) -MMD -MP -x c++ -c $< -o $@
+$(B)/obj/tests/cuda/%.o: tests/cuda/%.cc $(B)/flags | ready $(STAGED)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(EMULATOR_FLAGS) -MMD -MP -c $< -o $@
+$(B)/tests/cuda/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%.cu=$(B)/obj/%.emulated.o) $(CUDA_EMULATOR:%.cc=$(B)/obj/%.o)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(EMULATOR_FLAGS) -shared -Wl,-Bsymbolic -o $@ $^ $(LDFLAGS)
