@@ -19,7 +19,8 @@ extern "C" {
 
 /* The nth call from now of this kind fails, once; 0: none does. Kinds: "alloc", "host_alloc",
  * "launch", "copy" (memset too), "capture" (its begin and its end), "instantiate", "graph_launch",
- * "sync", "stream" (its creation), "cudnn", "cublas". GEN_EMULATED_FAIL=kind:n does it at the start. */
+ * "sync", "stream" (its creation), "cudnn", "cublas". GEN_EMULATED_FAIL=kind:n is such a call at
+ * the start. */
 EMULATED_API void emulated_fail(const char *what, long nth);
 /* Calls of this kind since the start. */
 EMULATED_API long emulated_count(const char *what);
