@@ -162,6 +162,7 @@ PLAN := \
     libgen/plan/choice.c \
     libgen/plan/constant.c \
     libgen/plan/dump.c \
+    libgen/plan/far.c \
     libgen/plan/memory.c \
     libgen/plan/plan.c \
     libgen/plan/recompute.c \

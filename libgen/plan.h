@@ -24,8 +24,9 @@ extern "C" {
 typedef struct gen_backend gen_backend;
 typedef struct gen_plan gen_plan;
 
-/* device "cpu"; threads 0 = all this process may use. Other devices: EDEVICE when not there. May be
- * shared by plans; one thread runs at a time. */
+/* device "cpu"; "cuda" or "cuda:NUMBER" (EDEVICE: libgen-cuda.so, a driver or the device is not
+ * there, and the sentence says which). threads 0 = all this process may use. May be shared by plans;
+ * one thread runs at a time. */
 GEN_API gen_status gen_backend_open(gen_backend **out, const char *device, int threads);
 GEN_API void gen_backend_close(gen_backend **b);
 
@@ -61,6 +62,11 @@ typedef struct gen_plan_options {
     int64_t consume_params;  /* 1: values are freed as soon as this plan has packed them, so that a
                                 large model is not held twice; what stays is the packed form, which
                                 later plans of the same weights and kernels find */
+    int64_t tf32;                /* 1: where f32 convolutions and products are much faster when what
+                                    they multiply is rounded to 10 bits (NVIDIA's TF32), they are;
+                                    nothing on the CPU */
+    int64_t outputs_fetched;     /* of a device's outputs, the first so many come to the host after a
+                                    run; 0 = all. The others have no data on the host. */
     int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run.
                                     Parameters that vary need no values. */
 } gen_plan_options;
@@ -72,7 +78,9 @@ GEN_API gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const
                                    const gen_plan_options *options);
 GEN_API void gen_plan_free(gen_plan **plan);
 
-/* Buffers at fixed addresses, in the dtype of the graph. data NULL for a name that is not there. */
+/* Buffers at fixed addresses, in the dtype of the graph. data NULL for a name that is not there. Of
+ * a plan on a device they are host memory beside it, copied there and back by each run: inputs that
+ * are `slow` only when they changed. */
 GEN_API gen_tensor gen_plan_input(gen_plan *plan, const char *name);
 GEN_API gen_tensor gen_plan_output(gen_plan *plan, int i);
 

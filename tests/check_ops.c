@@ -8,6 +8,8 @@
  *     check_ops --support [P]    which kernel takes how many cases of which op and type
  *     check_ops --bench [P]      time and GFLOP/s (or GB/s) of every kernel on the large cases
  *     --seed N                   other numbers (default 1);  --threads N for --bench (default 1)
+ *     --device cuda              kernels of a device, not of the CPU (only --kernels, --bench,
+ *                                --list, --support)
  *
  * A gradient is compared with central differences of the reference, all in double. A kernel is run
  * by itself, without a plan, on guarded buffers, and compared with the reference (tests/check_ops/
@@ -144,19 +146,21 @@ static int check_all(const char *pattern, bool grad, bool kernel)
 
 int main(int argc, char **argv)
 {
-    const char *pattern = "", *mode = "";
+    const char *pattern = "", *mode = "", *device = NULL;
     int status = 0, threads = 1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             check_seed = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
             threads = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
+            device = argv[++i];
         else if (argv[i][0] == '-')
             mode = argv[i];
         else
             pattern = argv[i];
     }
-    check_kernels_open(strcmp(mode, "--bench") == 0 ? threads : 0);
+    check_kernels_open(device, strcmp(mode, "--bench") == 0 ? threads : 0);
     if (strcmp(mode, "--list") == 0) {
         for_cases(pattern, list_case);
         check_kernels_list();
@@ -169,7 +173,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "check_ops: unknown option '%s'; see the top of tests/check_ops.c\n", mode);
         status = 2;
     } else {
-        status = check_all(pattern, strcmp(mode, "--kernels") != 0, strcmp(mode, "--grad") != 0);
+        status = check_all(pattern, !device && strcmp(mode, "--kernels") != 0,
+                           strcmp(mode, "--grad") != 0);
     }
     check_kernels_close();
     return status;

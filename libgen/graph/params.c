@@ -15,6 +15,7 @@
 struct entry {
     char *name;
     gen_tensor tensor;
+    void *far; /* its copy in far memory, or NULL */
     bool trained;
 };
 
@@ -22,6 +23,7 @@ struct gen_pack {
     struct gen_pack *next, *before;
     void *data;
     uint64_t bytes;
+    void (*free)(void *p);
     int users;
     bool stale; /* of values that were changed since: not in the map, freed with its last user */
 };
@@ -35,6 +37,9 @@ struct gen_params {
     gen_map packs; /* key -> pack, of the present values */
     gen_pack *first_pack;
     uint64_t pack_bytes;
+    const gen_far *far;
+    void (*free_far)(void *p); /* far may be gone by then */
+    enum { BOTH_ALIKE, HOST_NEWER, FAR_NEWER } newer;
 };
 
 gen_status gen_params_create(gen_params **out)
@@ -42,8 +47,10 @@ gen_status gen_params_create(gen_params **out)
     return GEN_ALLOC(out, 1, "parameters");
 }
 
-static void free_entry(struct entry *e)
+static void free_entry(const gen_params *p, struct entry *e)
 {
+    if (e->far)
+        p->free_far(e->far);
     gen_free(e->name);
     gen_tensor_free(&e->tensor);
     gen_free(e);
@@ -58,7 +65,7 @@ static void drop_pack(gen_params *p, gen_pack *k)
     else
         p->first_pack = k->next;
     p->pack_bytes -= k->bytes;
-    gen_free(k->data);
+    k->free(k->data);
     gen_free(k);
 }
 
@@ -68,7 +75,7 @@ void gen_params_free(gen_params **params)
     if (!p)
         return;
     for (int i = 0; i < p->count; i++)
-        free_entry(p->entry[i]);
+        free_entry(p, p->entry[i]);
     gen_free(p->entry);
     gen_map_free(&p->names);
     while (p->first_pack)
@@ -98,7 +105,7 @@ gen_status gen_params_add(gen_params *p, const char *name, gen_shape shape, bool
     e = NULL;
 done:
     if (e)
-        free_entry(e);
+        free_entry(p, e);
     return status;
 }
 
@@ -147,7 +154,7 @@ gen_tensor gen_params_at(const gen_params *params, int i, const char **name, boo
     return p->entry[i]->tensor;
 }
 
-void gen_params_touch(gen_params *p)
+static void forget_packs(gen_params *p)
 {
     for (gen_pack *k = p->first_pack, *next; k; k = next) {
         next = k->next;
@@ -156,6 +163,12 @@ void gen_params_touch(gen_params *p)
             drop_pack(p, k);
     }
     gen_map_free(&p->packs);
+}
+
+void gen_params_touch(gen_params *p)
+{
+    forget_packs(p);
+    p->newer = HOST_NEWER;
 }
 
 void gen_params_drop(gen_params *p, const char *name)
@@ -176,14 +189,24 @@ gen_pack *gen_params_packed(gen_params *p, const char *key)
 }
 
 gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes,
-                           gen_status (*fill)(void *ctx, void *to), void *ctx, gen_pack **out)
+                           gen_status (*fill)(void *ctx, void *to), void *ctx, const gen_far *far,
+                           gen_pack **out)
 {
     gen_status status = GEN_OK;
     gen_pack *k = NULL;
+    void *filled = NULL;
     *out = NULL;
     GEN_TRY(GEN_ALLOC(&k, 1, "packed weights"));
-    GEN_GOTO(gen_alloc_raw(&k->data, bytes, 1, "packed weights"));
-    GEN_GOTO(fill(ctx, k->data));
+    k->free = far ? far->free : gen_free;
+    GEN_GOTO(gen_alloc_raw(&filled, bytes, 1, "packed weights"));
+    GEN_GOTO(fill(ctx, filled));
+    if (far) {
+        GEN_GOTO(far->alloc(far->ctx, &k->data, bytes, "packed weights"));
+        GEN_GOTO(far->put(far->ctx, k->data, filled, bytes));
+    } else {
+        k->data = filled;
+        filled = NULL;
+    }
     GEN_GOTO(gen_map_set(&p->packs, key, k));
     k->bytes = bytes;
     k->users = 1;
@@ -196,9 +219,11 @@ gen_status gen_params_pack(gen_params *p, const char *key, uint64_t bytes,
     k = NULL;
 done:
     if (k) {
-        gen_free(k->data);
+        if (k->data)
+            k->free(k->data);
         gen_free(k);
     }
+    gen_free(filled);
     return status;
 }
 
@@ -216,4 +241,55 @@ void gen_params_release(gen_params *p, gen_pack *k)
 uint64_t gen_params_packed_bytes(const gen_params *p)
 {
     return p->pack_bytes;
+}
+
+/* ---- values in far memory -------------------------------------------------------------------- */
+
+gen_status gen_params_far(gen_params *p, const char *name, const gen_far *far, void **out)
+{
+    struct entry *e = gen_map_get(&p->names, name);
+    *out = NULL;
+    if (!e || !e->tensor.data)
+        return gen_fail(GEN_EINVAL, "parameter '%s' has no value", name);
+    p->far = far;
+    p->free_far = far->free;
+    if (!e->far) {
+        GEN_TRY(far->alloc(far->ctx, &e->far, gen_tensor_bytes(&e->tensor), name));
+        GEN_TRY(far->put(far->ctx, e->far, e->tensor.data, gen_tensor_bytes(&e->tensor)));
+    }
+    *out = e->far;
+    return GEN_OK;
+}
+
+gen_status gen_params_put(gen_params *p)
+{
+    for (int i = 0; p->far && p->newer == HOST_NEWER && i < p->count; i++) {
+        const struct entry *e = p->entry[i];
+        if (e->far && e->tensor.data)
+            GEN_TRY(p->far->put(p->far->ctx, e->far, e->tensor.data,
+                                gen_tensor_bytes(&e->tensor)));
+    }
+    if (p->newer == HOST_NEWER)
+        p->newer = BOTH_ALIKE;
+    return GEN_OK;
+}
+
+void gen_params_far_changed(gen_params *p)
+{
+    p->newer = FAR_NEWER;
+}
+
+gen_status gen_params_fetch(gen_params *p)
+{
+    if (!p->far || p->newer != FAR_NEWER)
+        return GEN_OK;
+    for (int i = 0; i < p->count; i++) {
+        const struct entry *e = p->entry[i];
+        if (e->far)
+            GEN_TRY(p->far->get(p->far->ctx, e->tensor.data, e->far,
+                                gen_tensor_bytes(&e->tensor)));
+    }
+    forget_packs(p);
+    p->newer = BOTH_ALIKE;
+    return GEN_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Constants: what depends on parameters and literals only is computed while the plan is made, when
- * a kernel asks for it, and forgotten when the kernel has packed it: at no time is more than one
+ * Constants: what depends on parameters and literals only is computed while the plan is made, on
+ * the host, when a kernel asks for it, and forgotten when the kernel has packed it: at no time is more than one
  * weight held twice. The store of packed copies is keyed by a hash of the expression, so that a
  * second plan of a model (another grid) finds them without computing anything.
  */
@@ -96,14 +96,14 @@ static gen_status compute(struct gen_plan *p, gen_node *n, int pick, void **out,
     for (int i = 0; i < n->n_out; i++)
         GEN_TRY(gen_alloc_raw(&s->out[i], (uint64_t)gen_shape_count(n->shape[i]),
                               gen_dtype_size(n->dtype[i]), "constant"));
-    k = gen_plan_choose(p->backend, &p->options, n, s->variable);
+    gen_backend *host = p->backend->host ? p->backend->host : p->backend;
+    k = gen_plan_choose(host, &p->options, n, s->variable);
     if (!k)
-        return gen_fail(GEN_EUNSUPPORTED, "op '%s' has no kernel on %s", n->op->name,
-                        p->backend->name);
-    GEN_GOTO(gen_prepare_kernel(p, k, n, s->variable, &prepared));
+        return gen_fail(GEN_EUNSUPPORTED, "op '%s' has no kernel on %s", n->op->name, host->name);
+    GEN_GOTO(gen_prepare_kernel(p, host, k, n, s->variable, &prepared));
     if (prepared.workspace)
         GEN_GOTO(gen_alloc_raw(&s->workspace, prepared.workspace, 1, "constant"));
-    GEN_GOTO(k->run(prepared.state, s->in, s->out, s->workspace, p->backend));
+    GEN_GOTO(k->run(prepared.state, s->in, s->out, s->workspace, host));
     *out = s->out[pick];
     s->out[pick] = NULL;
 done:
@@ -184,9 +184,10 @@ static gen_status give_packed(gen_prepare *prep, int i, const char *layout, uint
 {
     struct asked *a = prep->plan;
     const uint64_t *h = a->plan->hash[prep->node->in[i]->id];
-    char key[160]; /* layouts are long texts: hashed, or keys would be cut and meet */
-    snprintf(key, sizeof key, "%016llx%016llx|%s|%016llx%016llx|%llu", (unsigned long long)h[0],
-             (unsigned long long)h[1], a->kernel->name,
+    const gen_backend *b = a->plan->backend;
+    char key[192]; /* layouts are long texts: hashed, or keys would be cut and meet */
+    snprintf(key, sizeof key, "%016llx%016llx|%s|%s|%016llx%016llx|%llu", (unsigned long long)h[0],
+             (unsigned long long)h[1], b->far ? b->name : "", a->kernel->name,
              (unsigned long long)mix(0xcbf29ce484222325u, layout, strlen(layout)),
              (unsigned long long)mix(0x9E3779B97F4A7C15u, layout, strlen(layout)),
              (unsigned long long)bytes);
@@ -198,18 +199,18 @@ static gen_status give_packed(gen_prepare *prep, int i, const char *layout, uint
         return GEN_OK;
     }
     if (!k)
-        GEN_TRY(gen_params_pack(p->params, key, bytes, fill, ctx, &k));
+        GEN_TRY(gen_params_pack(p->params, key, bytes, fill, ctx, b->far, &k));
     p->pack[p->n_packs++] = k;
     *out = gen_pack_data(k);
     return GEN_OK;
 }
 
-gen_status gen_prepare_kernel(struct gen_plan *p, const gen_kernel *k, gen_node *n,
+gen_status gen_prepare_kernel(struct gen_plan *p, gen_backend *b, const gen_kernel *k, gen_node *n,
                               const bool *is_const, gen_prepare *out)
 {
     struct asked a = { .plan = p, .kernel = k };
-    *out = (gen_prepare){ .node = n, .backend = p->backend, .is_const = is_const,
-                          .constant = give_constant, .packed = give_packed, .plan = &a };
+    *out = (gen_prepare){ .node = n, .backend = b, .is_const = is_const,
+                          .tf32 = p->options.tf32 != 0, .constant = give_constant, .packed = give_packed, .plan = &a };
     gen_status s = k->prepare ? k->prepare(out) : GEN_OK;
     for (int i = 0; i < GEN_LEN(a.free_me); i++)
         gen_free(a.free_me[i]);

@@ -20,6 +20,8 @@ static gen_status time_steps(struct gen_plan *p, int runs)
         for (int s = 0; s < p->n_steps; s++) {
             double t = now();
             GEN_TRY(gen_plan_run_step(p, s));
+            if (p->backend->far)
+                GEN_TRY(p->backend->far->wait(p->backend->far->ctx));
             t = now() - t;
             if (r == 0 || t < p->step[s].seconds)
                 p->step[s].seconds = t;

@@ -343,8 +343,10 @@ static gen_status place_inputs(struct layout *l)
             p->buffer[buffer].last = GEN_FOREVER; /* the user's: filled when it likes */
             place(l, n, 0, buffer, 0, NULL, 0);
         } else if (n->op == &gen_op_param && !p->constant[i]) {
-            gen_tensor t = gen_params_get(p->params, n->name);
-            place(l, n, 0, -1, 0, t.data, 0);
+            void *at = gen_params_get(p->params, n->name).data;
+            if (p->backend->far && !p->options.estimate_only)
+                GEN_TRY(gen_params_far(p->params, n->name, p->backend->far, &at));
+            place(l, n, 0, -1, 0, at, 0);
         }
     }
     return GEN_OK;

@@ -84,20 +84,27 @@ static gen_status keep_constant(struct gen_plan *p, gen_node *n)
     const void *value;
     void *owned;
     size_t bytes = (size_t)gen_shape_count(n->shape[0]) * gen_dtype_size(n->dtype[0]);
+    const gen_far *far = p->backend->far;
     if (v->outside)
         return GEN_OK;
+    GEN_TRY(GEN_GROW(&p->owned, &p->owned_capacity, p->n_owned + 1));
     GEN_TRY(gen_constant_value(p, n, &value, &owned));
-    if (!owned) { /* parameters may be released, literals go with the graph: copy */
-        GEN_TRY(gen_alloc_raw(&owned, bytes, 1, "constant"));
-        memcpy(owned, value, bytes);
-    }
-    gen_status s = GEN_GROW(&p->owned, &p->owned_capacity, p->n_owned + 1);
-    if (s != GEN_OK) {
+    void *kept = far ? NULL : owned;
+    gen_status s = GEN_OK;
+    if (!kept) { /* parameters may be released, literals go with the graph: copy */
+        s = gen_plan_hold(p, &kept, bytes, "constant");
+        if (s == GEN_OK && far)
+            s = far->put(far->ctx, kept, value, bytes);
+        else if (s == GEN_OK)
+            memcpy(kept, value, bytes);
         gen_free(owned);
+    }
+    if (s != GEN_OK) {
+        gen_plan_release(p, kept);
         return s;
     }
-    p->owned[p->n_owned++] = owned;
-    v->outside = owned;
+    p->owned[p->n_owned++] = kept;
+    v->outside = kept;
     v->bytes = bytes;
     return GEN_OK;
 }
@@ -157,10 +164,10 @@ static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *
         return gen_fail(GEN_EUNSUPPORTED, "op '%s' (%s) has no kernel on %s", n->op->name, n->name,
                         p->backend->name);
     gen_prepare prepared;
-    gen_status s = gen_prepare_kernel(p, k, n, is_const, &prepared);
+    gen_status s = gen_prepare_kernel(p, p->backend, k, n, is_const, &prepared);
     while (s == GEN_EUNSUPPORTED && /* a library may accept more than it can do */
            (k = gen_backend_choose_after(p->backend, n, is_const, k)))
-        s = gen_prepare_kernel(p, k, n, is_const, &prepared);
+        s = gen_prepare_kernel(p, p->backend, k, n, is_const, &prepared);
     step->kernel = k;
     step->state = prepared.state;
     step->workspace = prepared.workspace;
@@ -210,9 +217,11 @@ done:
 
 static gen_status fix_addresses(struct gen_plan *p)
 {
-    GEN_TRY(gen_alloc_raw((void **)&p->slab, p->slab_bytes ? p->slab_bytes : 1, 1, "plan slab"));
-    for (int i = 0; i < gen_graph_count(p->graph); i++) { /* an input never filled is zero */
-        const gen_node *n = gen_graph_node(p->graph, i);
+    GEN_TRY(gen_plan_hold(p, (void **)&p->slab, p->slab_bytes, "plan slab"));
+    if (p->backend->far)
+        GEN_TRY(gen_plan_add_host(p));
+    for (int i = 0; i < gen_graph_count(p->graph) && !p->backend->far; i++) {
+        const gen_node *n = gen_graph_node(p->graph, i); /* an input never filled is zero */
         if (n->op == &gen_op_input)
             memset(gen_value_address(p, p->value_of[i]), 0, p->value[p->value_of[i]].bytes);
     }
@@ -315,8 +324,9 @@ void gen_plan_free(gen_plan **plan)
     for (int s = 0; p->step && s < p->n_steps; s++)
         if (p->step[s].kernel && p->step[s].state)
             (p->step[s].kernel->free ? p->step[s].kernel->free : gen_free)(p->step[s].state);
+    gen_plan_free_far(p);
     for (int i = 0; i < p->n_owned; i++)
-        gen_free(p->owned[i]);
+        gen_plan_release(p, p->owned[i]);
     gen_free(p->owned);
     for (int i = 0; i < p->n_packs; i++)
         gen_params_release(p->params, p->pack[i]);
@@ -329,7 +339,7 @@ void gen_plan_free(gen_plan **plan)
     gen_free(p->slow);
     gen_free(p->hash);
     gen_free(p->output);
-    gen_free(p->slab);
+    gen_plan_release(p, p->slab);
     gen_arena_free(&p->arena);
     gen_graph_free(&p->graph);
     gen_params_free(&p->own_params);
@@ -340,6 +350,12 @@ void gen_plan_free(gen_plan **plan)
 /* ---- running
  * ------------------------------------------------------------------------------------------ */
 
+/* Memory of a value that the caller may read and write. */
+static void *host_address(const struct gen_plan *p, int value)
+{
+    return p->backend->far ? p->host_of[value] : gen_value_address(p, value);
+}
+
 gen_tensor gen_plan_input(gen_plan *p, const char *name)
 {
     char key[768];
@@ -348,7 +364,7 @@ gen_tensor gen_plan_input(gen_plan *p, const char *name)
     if (!n || !p->slab)
         return (gen_tensor){ 0 };
     return (gen_tensor){ .dtype = n->dtype[0], .shape = n->shape[0],
-                         .data = gen_value_address(p, p->value_of[n->id]) };
+                         .data = host_address(p, p->value_of[n->id]) };
 }
 
 gen_tensor gen_plan_output(gen_plan *p, int i)
@@ -357,7 +373,7 @@ gen_tensor gen_plan_output(gen_plan *p, int i)
         return (gen_tensor){ 0 };
     const gen_node *n = p->output[i];
     return (gen_tensor){ .dtype = n->dtype[0], .shape = n->shape[0],
-                         .data = gen_value_address(p, p->value_of[n->id]) };
+                         .data = host_address(p, p->value_of[n->id]) };
 }
 
 gen_status gen_plan_run_step(struct gen_plan *p, int s)
@@ -365,12 +381,21 @@ gen_status gen_plan_run_step(struct gen_plan *p, int s)
     struct gen_step *step = &p->step[s];
     if (step->kernel) {
         char *scratch = step->scratch < 0 ? NULL : p->slab + p->buffer[step->scratch].offset;
-        return step->kernel->run(step->state, step->in, step->out, scratch, p->backend);
+        gen_status status =
+            step->kernel->run(step->state, step->in, step->out, scratch, p->backend);
+        return status == GEN_OK ? status : gen_fail_in(status, "%s '%s'", step->node->op->name,
+                                                       step->node->name);
     }
-    char *to = step->out[0];
-    for (int i = 0; i < step->n_copies; i++)
-        memcpy(to + step->copy[i].offset, gen_value_address(p, step->copy[i].from),
-               p->value[step->copy[i].from].bytes);
+    const gen_far *far = p->backend->far;
+    for (int i = 0; i < step->n_copies; i++) {
+        const struct gen_copy *c = &step->copy[i];
+        void *to = (char *)step->out[0] + c->offset;
+        if (far)
+            GEN_TRY(far->copy(far->ctx, to, gen_value_address(p, c->from),
+                              p->value[c->from].bytes));
+        else
+            memcpy(to, gen_value_address(p, c->from), p->value[c->from].bytes);
+    }
     return GEN_OK;
 }
 
@@ -383,12 +408,12 @@ gen_status gen_plan_run(gen_plan *p, const gen_progress *progress)
 {
     if (!p->slab)
         return gen_fail(GEN_EINVAL, "the plan was made to estimate only");
+    if (p->backend->far)
+        return gen_plan_run_far(p, progress);
     int first = p->slow_done ? p->n_slow : 0;
     for (int s = first; s < p->n_steps; s++) {
         GEN_TRY(gen_progress_report(progress, "step", s - first, p->n_steps - first));
-        gen_status status = gen_plan_run_step(p, s);
-        if (status != GEN_OK)
-            return gen_fail_in(status, "%s '%s'", p->step[s].node->op->name, p->step[s].node->name);
+        GEN_TRY(gen_plan_run_step(p, s));
     }
     p->slow_done = true;
     return gen_progress_report(progress, "step", p->n_steps - first, p->n_steps - first);

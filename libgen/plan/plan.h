@@ -76,8 +76,12 @@ struct gen_plan {
     uint64_t pack_capacity;
     int n_packs;
     uint64_t slab_bytes;
-    char *slab;
+    char *slab;              /* in the backend's far memory, where it has such */
     bool slow_done;
+    /* With far memory, see far.c. */
+    void **host_of;          /* [n_values]: copies of inputs and outputs on the host, or NULL */
+    void *recording[2];      /* all steps; those behind the slow ones */
+    int runs[2];
 };
 
 /* constant.c: value of constant node n, f32 (or its dtype), computed now. *free_me is NULL or must
@@ -85,7 +89,7 @@ struct gen_plan {
 gen_status gen_constant_value(struct gen_plan *p, gen_node *n, const void **value, void **free_me);
 gen_status gen_constant_hashes(struct gen_plan *p);
 /* Prepares the kernel of a node: gives it constants and the store of packed weights. */
-gen_status gen_prepare_kernel(struct gen_plan *p, const gen_kernel *k, gen_node *n,
+gen_status gen_prepare_kernel(struct gen_plan *p, gen_backend *b, const gen_kernel *k, gen_node *n,
                               const bool *is_const, gen_prepare *out);
 
 /* memory.c: fills value, buffer and the slab's size from the steps. */
@@ -102,5 +106,19 @@ gen_status gen_plan_lay_out(struct gen_plan *p);
 gen_status gen_recompute(struct gen_plan *p);
 
 gen_status gen_plan_run_step(struct gen_plan *p, int step);
+
+/* far.c: a plan on a device. Frees memory that kernels read. */
+void gen_plan_release(const struct gen_plan *p, void *memory);
+gen_status gen_plan_hold(const struct gen_plan *p, void **out, uint64_t bytes, const char *what);
+/* Host copies of inputs and outputs. */
+gen_status gen_plan_add_host(struct gen_plan *p);
+void gen_plan_free_far(struct gen_plan *p);
+gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress);
+
+/* For trainers, of a plan on a device: queues one run as gen_plan_run does, without waiting, and
+ * without recording it: the caller may record it together with work of its own. */
+GEN_API gen_status gen_plan_queue(gen_plan *p);
+/* Where output i lies there. */
+GEN_API void *gen_plan_place(const gen_plan *p, int i);
 
 #endif

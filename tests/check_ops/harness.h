@@ -27,7 +27,8 @@ void check_draw(const check *c, int i, uint64_t salt, double *values);
 int check_gradient(const check_case *k);
 
 /* kernels.c */
-void check_kernels_open(int bench_threads); /* 0: for tests, at several thread counts */
+/* device NULL: the CPU. bench_threads 0: for tests, at several thread counts. */
+void check_kernels_open(const char *device, int bench_threads);
 void check_kernels_close(void);
 void check_kernels_list(void);
 int check_kernels(const check_case *k);

@@ -8,6 +8,8 @@
  *   - in place works where the kernel says so;
  *   - a second run and any thread count give the same bytes; lower instruction sets are right too;
  *   - each failing allocation in prepare is an error without a leak.
+ * On a device (--device) the buffers are copied there, guards and all, and back after the run; and
+ * since it has no reference loops, each case must be taken by some kernel.
  */
 #include <math.h>
 #include <stdio.h>
@@ -41,8 +43,18 @@ static gen_backend *opened[3];
 static config configs[MAX_CONFIGS];
 static int n_opened, n_configs;
 
-void check_kernels_open(int bench_threads)
+void check_kernels_open(const char *device, int bench_threads)
 {
+    if (device) {
+        gen_status s = gen_backend_open(&opened[n_opened], device, 1);
+        if (s != GEN_OK) {
+            print_error("backend: %s\n", gen_last_error());
+            exit(s == GEN_EDEVICE ? 7 : 1);
+        }
+        configs[n_configs++] = (config){ .b = opened[n_opened++], .threads = 1,
+                                         .same_bytes_as_first = true };
+        return;
+    }
     int first = bench_threads ? bench_threads : 1, last = bench_threads ? bench_threads : 3;
     for (int t = first; t <= last; t++) {
         if (gen_backend_open(&opened[n_opened], "cpu", t) != GEN_OK) {
@@ -78,12 +90,42 @@ void check_kernels_list(void)
 typedef struct buffer {
     uint8_t *raw, *data;
     size_t size, total;
+    uint8_t *far; /* the same on the device, or NULL */
 } buffer;
+
+/* Where a kernel finds the data. */
+static void *buffer_at(const buffer *b)
+{
+    return b->far ? b->far + (b->data - b->raw) : b->data;
+}
+
+static gen_status buffer_send(buffer *b, const gen_far *far)
+{
+    void *there;
+    if (!far)
+        return GEN_OK;
+    GEN_TRY(far->alloc(far->ctx, &there, b->total, "a buffer of check_ops"));
+    b->far = there;
+    return far->put(far->ctx, b->far, b->raw, b->total);
+}
+
+static gen_status buffer_fetch(const buffer *b, const gen_far *far)
+{
+    return b->far ? far->get(far->ctx, b->raw, b->far, b->total) : GEN_OK;
+}
+
+static void buffer_free(buffer *b, const gen_far *far)
+{
+    if (b->far)
+        far->free(b->far);
+    free(b->raw);
+}
 
 /* `offset` bytes behind a 64-byte boundary. */
 static void buffer_make(buffer *b, size_t size, size_t offset, int fill)
 {
     b->size = size;
+    b->far = NULL;
     b->total = (size + offset + 2 * GUARD + 63) / 64 * 64;
     b->raw = aligned_alloc(64, b->total);
     if (!b->raw)
@@ -112,6 +154,7 @@ typedef struct trial {
     size_t in_bytes[CHECK_MAX_IN], out_bytes[GEN_MAX_OUTPUTS];
     double *ref[GEN_MAX_OUTPUTS];
     uint8_t *first[GEN_MAX_OUTPUTS]; /* bytes of the first configuration's result */
+    bool taken;                      /* some kernel ran it */
 } trial;
 
 static void *must(void *p)
@@ -220,10 +263,20 @@ static gen_status host_packed(gen_prepare *p, int i, const char *layout, uint64_
     if (!h->is_const[i] || h->n_packed == MAX_PACKED)
         return gen_fail(GEN_EBUG, "input %d: not constant, or packed more than %d times", i,
                         MAX_PACKED);
-    void *to = must(aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64));
-    h->packed[h->n_packed++] = to;
+    const gen_far *far = p->backend->far;
+    void *to = must(aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64)), *there;
+    gen_status s = fill(ctx, to);
     *out = to;
-    return fill(ctx, to);
+    if (far && s == GEN_OK) {
+        s = far->alloc(far->ctx, &there, bytes, "packed weights");
+        s = s == GEN_OK ? far->put(far->ctx, there, to, bytes) : s;
+        free(to);
+        to = there;
+        *out = to;
+    }
+    if (to)
+        h->packed[h->n_packed++] = to;
+    return s;
 }
 
 static void host_close(host *h)
@@ -232,8 +285,9 @@ static void host_close(host *h)
         (h->kernel->free ? h->kernel->free : gen_free)(h->p.state);
     for (int i = 0; i < CHECK_MAX_IN; i++)
         free(h->value[i]);
+    const gen_far *far = h->p.backend->far;
     for (int i = 0; i < h->n_packed; i++)
-        free(h->packed[i]);
+        (far ? far->free : free)(h->packed[i]);
 }
 
 /* constants: inputs 1.. have one value for the life of the plan. */
@@ -321,13 +375,13 @@ static void buffers_open(buffers *m, const trial *t, const host *h, const varian
     buffer_make(&m->workspace, (size_t)h->p.workspace, 0, GARBAGE);
 }
 
-static void buffers_close(buffers *m)
+static void buffers_close(buffers *m, const gen_far *far)
 {
     for (int i = 0; i < CHECK_MAX_IN; i++)
-        free(m->in[i].raw);
+        buffer_free(&m->in[i], far);
     for (int i = 0; i < GEN_MAX_OUTPUTS; i++)
-        free(m->out[i].raw);
-    free(m->workspace.raw);
+        buffer_free(&m->out[i], far);
+    buffer_free(&m->workspace, far);
 }
 
 static int check_guards(const trial *t, const gen_kernel *k, const variant *v, const buffers *m)
@@ -360,13 +414,35 @@ static int check_bytes(trial *t, const gen_kernel *k, const variant *v, const bu
     return 0;
 }
 
-static gen_status run_once(const host *h, const buffers *m)
+/* in_at and out_at are on the host, also of a device: checks read them there. */
+static gen_status run_there(const host *h, buffers *m, int alias)
 {
+    const gen_far *far = h->p.backend->far;
+    const gen_node *n = h->t->n;
+    const void *in[CHECK_MAX_IN] = { NULL };
+    void *out[GEN_MAX_OUTPUTS] = { NULL };
+    for (int i = 0; i < n->n_in; i++) {
+        if (!m->in[i].far)
+            GEN_TRY(buffer_send(&m->in[i], far));
+        in[i] = m->in_at[i] ? buffer_at(&m->in[i]) : NULL;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        if (!m->out[i].far)
+            GEN_TRY(buffer_send(&m->out[i], far));
+        out[i] = i == 0 && alias >= 0 ? buffer_at(&m->in[alias]) : buffer_at(&m->out[i]);
+    }
+    if (!m->workspace.far)
+        GEN_TRY(buffer_send(&m->workspace, far));
     gen_alloc_fail_at(1); /* run allocates nothing */
-    gen_status s = h->kernel->run(h->p.state, m->in_at, m->out_at,
-                                  h->p.workspace ? m->workspace.data : NULL, h->p.backend);
+    gen_status s = h->kernel->run(h->p.state, in, out,
+                                  h->p.workspace ? buffer_at(&m->workspace) : NULL, h->p.backend);
     gen_alloc_fail_at(0);
-    return s;
+    GEN_TRY(s);
+    for (int i = 0; i < n->n_in; i++)
+        GEN_TRY(buffer_fetch(&m->in[i], far));
+    for (int i = 0; i < n->n_out; i++)
+        GEN_TRY(buffer_fetch(&m->out[i], far));
+    return buffer_fetch(&m->workspace, far);
 }
 
 /* first: this run's bytes are those that the others must repeat; again: run twice. */
@@ -377,14 +453,15 @@ static int run_variant(trial *t, const gen_kernel *k, const variant *v, bool fir
     int failed = 0;
     host_open(&h, t, k, v->at->b, v->constants);
     gen_status s = k->prepare(&h.p);
-    if (s != GEN_OK) {
-        failed = complain(t, k, v, gen_last_error());
+    if (s != GEN_OK) { /* a library may do less than its kernel accepts: the next one is asked */
+        failed = s == GEN_EUNSUPPORTED ? 0 : complain(t, k, v, gen_last_error());
         host_close(&h);
         return failed;
     }
+    t->taken = true;
     host_release_values(&h);
     buffers_open(&m, t, &h, v);
-    if (run_once(&h, &m) != GEN_OK)
+    if (run_there(&h, &m, v->alias) != GEN_OK)
         failed = complain(t, k, v, gen_last_error());
     if (!failed)
         failed |= check_guards(t, k, v, &m);
@@ -392,9 +469,9 @@ static int run_variant(trial *t, const gen_kernel *k, const variant *v, bool fir
         failed |= compare_output(t, k, v, i, m.out_at[i]);
     if (!failed && v->at->same_bytes_as_first && v->alias < 0 && !v->shifted)
         failed |= check_bytes(t, k, v, &m, first);
-    if (!failed && first && run_once(&h, &m) == GEN_OK)
+    if (!failed && first && run_there(&h, &m, v->alias) == GEN_OK)
         failed |= check_bytes(t, k, v, &m, false);
-    buffers_close(&m);
+    buffers_close(&m, h.p.backend->far);
     host_close(&h);
     return failed;
 }
@@ -437,7 +514,7 @@ static int check_allocations(trial *t, const gen_kernel *k, const variant *v)
         host_close(&h);
         if (gen_alloc_bytes() != before)
             return complain(t, k, v, "prepare leaks when an allocation fails");
-        if (s == GEN_OK)
+        if (s == GEN_OK || s == GEN_EUNSUPPORTED)
             return 0;
         if (s != GEN_ENOMEM)
             return complain(t, k, v, "prepare without memory does not end in ENOMEM");
@@ -491,6 +568,11 @@ int check_kernels(const check_case *k)
         for (const gen_kernel *const *i = configs[0].b->kernels; *i; i++)
             if (takes(*i, &t, configs[0].b, true) || takes(*i, &t, configs[0].b, false))
                 failed |= check_kernel(&t, *i);
+        if (!t.taken && !(t.n->op->flags & GEN_OP_VIEW)) {
+            print_error("%s, %s, %s: no kernel of %s takes it\n", k->op->name, k->name,
+                        gen_dtype_name(t.dtype), configs[0].b->name);
+            failed = 1;
+        }
         trial_close(&t);
     }
     return failed;
@@ -553,6 +635,22 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Without copies; what was not sent yet is. */
+static gen_status run_timed(const host *h, buffers *m)
+{
+    const gen_far *far = h->p.backend->far;
+    if (!far || !m->workspace.far)
+        return run_there(h, m, -1);
+    const void *in[CHECK_MAX_IN];
+    void *out[GEN_MAX_OUTPUTS];
+    for (int i = 0; i < h->t->n->n_in; i++)
+        in[i] = m->in_at[i] ? buffer_at(&m->in[i]) : NULL;
+    for (int i = 0; i < h->t->n->n_out; i++)
+        out[i] = buffer_at(&m->out[i]);
+    GEN_TRY(h->kernel->run(h->p.state, in, out, buffer_at(&m->workspace), h->p.backend));
+    return far->wait(far->ctx);
+}
+
 static void bench_kernel(trial *t, const gen_kernel *k)
 {
     host h;
@@ -568,7 +666,7 @@ static void bench_kernel(trial *t, const gen_kernel *k)
     buffers_open(&m, t, &h, &v);
     for (int i = 0; i < 200 && (i < 3 || seconds() - start < 0.4); i++) {
         double from = seconds();
-        if (run_once(&h, &m) != GEN_OK)
+        if (run_timed(&h, &m) != GEN_OK)
             break;
         double took = seconds() - from;
         best = took < best ? took : best;
@@ -580,7 +678,7 @@ static void bench_kernel(trial *t, const gen_kernel *k)
            t->k->name, gen_dtype_name(t->dtype), k->name, best * 1e3, cost.flops / best / 1e9,
            cost.bytes / best / 1e9);
     fflush(stdout);
-    buffers_close(&m);
+    buffers_close(&m, h.p.backend->far);
     host_close(&h);
 }
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A plan on a device: the slab and what kernels read lie in far memory; inputs and outputs have
+ * copies on the host, which the caller fills and reads as it does those of any plan. The first run
+ * queues step after step, so that a failure names the step; the second writes all of it down, copies
+ * included, and from then on a run is one replay.
+ */
+#include "libgen/graph/graph.h"
+#include "libgen/plan/plan.h"
+
+gen_status gen_plan_hold(const struct gen_plan *p, void **out, uint64_t bytes, const char *what)
+{
+    const gen_far *far = p->backend->far;
+    bytes = bytes ? bytes : 1;
+    return far ? far->alloc(far->ctx, out, bytes, what) : gen_alloc_raw(out, bytes, 1, what);
+}
+
+void gen_plan_release(const struct gen_plan *p, void *memory)
+{
+    if (p->backend && p->backend->far)
+        p->backend->far->free(memory);
+    else
+        gen_free(memory);
+}
+
+static gen_status add_host(struct gen_plan *p, int value)
+{
+    const gen_far *far = p->backend->far;
+    if (p->host_of[value])
+        return GEN_OK;
+    return far->alloc_host(far->ctx, &p->host_of[value], p->value[value].bytes,
+                           "inputs and outputs of a plan");
+}
+
+static int fetched(const struct gen_plan *p)
+{
+    int64_t n = p->options.outputs_fetched;
+    return n > 0 && n < p->n_outputs ? (int)n : p->n_outputs;
+}
+
+gen_status gen_plan_add_host(struct gen_plan *p)
+{
+    GEN_TRY(GEN_ALLOC(&p->host_of, p->n_values, "plan"));
+    for (int i = 0; i < gen_graph_count(p->graph); i++)
+        if (gen_graph_node(p->graph, i)->op == &gen_op_input)
+            GEN_TRY(add_host(p, p->value_of[i]));
+    for (int i = 0; i < fetched(p); i++)
+        GEN_TRY(add_host(p, p->value_of[p->output[i]->id]));
+    return GEN_OK;
+}
+
+void gen_plan_free_far(struct gen_plan *p)
+{
+    const gen_far *far = p->backend ? p->backend->far : NULL;
+    if (!far)
+        return;
+    if (p->host_of)
+        (void)far->wait(far->ctx); /* a run that failed may have left copies behind */
+    for (int i = 0; i < GEN_LEN(p->recording); i++)
+        far->free_recording(p->recording[i]);
+    for (int i = 0; p->host_of && i < p->n_values; i++)
+        far->free_host(p->host_of[i]);
+    gen_free(p->host_of);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static gen_status queue_from(struct gen_plan *p, int first)
+{
+    const gen_far *far = p->backend->far;
+    for (int i = 0; i < gen_graph_count(p->graph); i++) {
+        int v = p->value_of[i];
+        if (gen_graph_node(p->graph, i)->op == &gen_op_input && !(first && p->slow[i]))
+            GEN_TRY(far->upload(far->ctx, gen_value_address(p, v), p->host_of[v],
+                                p->value[v].bytes));
+    }
+    for (int s = first; s < p->n_steps; s++)
+        GEN_TRY(gen_plan_run_step(p, s));
+    for (int i = 0; i < fetched(p); i++) {
+        int v = p->value_of[p->output[i]->id];
+        GEN_TRY(far->download(far->ctx, p->host_of[v], gen_value_address(p, v),
+                              p->value[v].bytes));
+    }
+    return GEN_OK;
+}
+
+static gen_status record(struct gen_plan *p, int first, void **out)
+{
+    const gen_far *far = p->backend->far;
+    GEN_TRY(far->record(far->ctx));
+    gen_status s = queue_from(p, first);
+    gen_status end = far->recorded(far->ctx, s == GEN_OK ? out : NULL);
+    return s != GEN_OK ? s : end;
+}
+
+gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress)
+{
+    const gen_far *far = p->backend->far;
+    int first = p->slow_done ? p->n_slow : 0, steps = p->n_steps - first, form = first > 0;
+    GEN_TRY(gen_progress_report(progress, "step", 0, steps));
+    GEN_TRY(gen_params_put(p->params));
+    if (!p->recording[form] && p->runs[form]++ > 0)
+        GEN_TRY(record(p, first, &p->recording[form]));
+    if (p->recording[form])
+        GEN_TRY(far->replay(far->ctx, p->recording[form]));
+    else
+        GEN_TRY(queue_from(p, first));
+    GEN_TRY(far->wait(far->ctx));
+    p->slow_done = true;
+    return gen_progress_report(progress, "step", steps, steps);
+}
+
+gen_status gen_plan_queue(gen_plan *p)
+{
+    if (!p->slab || !p->backend->far)
+        return gen_fail(GEN_EINVAL, "the plan cannot be queued: it is not on a device");
+    return queue_from(p, 0);
+}
+
+void *gen_plan_place(const gen_plan *p, int i)
+{
+    return gen_value_address(p, p->value_of[p->output[i]->id]);
+}
