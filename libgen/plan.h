@@ -25,8 +25,8 @@ typedef struct gen_backend gen_backend;
 typedef struct gen_plan gen_plan;
 
 /* device "cpu"; "cuda" or "cuda:NUMBER" (EDEVICE: libgen-cuda.so, a driver or the device is not
- * there, and the sentence says which). threads 0 = all this process may use. May be shared by plans;
- * one thread runs at a time. */
+ * there, and the sentence says which). threads 0 = all this process may use. May be shared by
+ * plans; one thread runs at a time. */
 GEN_API gen_status gen_backend_open(gen_backend **out, const char *device, int threads);
 GEN_API void gen_backend_close(gen_backend **b);
 
@@ -65,8 +65,8 @@ typedef struct gen_plan_options {
     int64_t tf32;                /* 1: where f32 convolutions and products are much faster when what
                                     they multiply is rounded to 10 bits (NVIDIA's TF32), they are;
                                     nothing on the CPU */
-    int64_t outputs_fetched;     /* of a device's outputs, the first so many come to the host after a
-                                    run; 0 = all. The others have no data on the host. */
+    int64_t outputs_fetched;     /* of a device's outputs, the first so many come to the host after
+                                    a run; 0 = all. The others have no data on the host. */
     int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run.
                                     Parameters that vary need no values. */
 } gen_plan_options;

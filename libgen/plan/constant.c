@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Constants: what depends on parameters and literals only is computed while the plan is made, on
- * the host, when a kernel asks for it, and forgotten when the kernel has packed it: at no time is more than one
- * weight held twice. The store of packed copies is keyed by a hash of the expression, so that a
- * second plan of a model (another grid) finds them without computing anything.
+ * the host, when a kernel asks for it, and forgotten when the kernel has packed it: at no time is
+ * more than one weight held twice. The store of packed copies is keyed by a hash of the expression,
+ * so that a second plan of a model (another grid) finds them without computing anything.
  */
 #include <stdio.h>
 #include <string.h>
@@ -210,7 +210,8 @@ gen_status gen_prepare_kernel(struct gen_plan *p, gen_backend *b, const gen_kern
 {
     struct asked a = { .plan = p, .kernel = k };
     *out = (gen_prepare){ .node = n, .backend = b, .is_const = is_const,
-                          .tf32 = p->options.tf32 != 0, .constant = give_constant, .packed = give_packed, .plan = &a };
+                          .constant = give_constant, .packed = give_packed, .plan = &a,
+                          .tf32 = p->options.tf32 != 0 };
     gen_status s = k->prepare ? k->prepare(out) : GEN_OK;
     for (int i = 0; i < GEN_LEN(a.free_me); i++)
         gen_free(a.free_me[i]);

@@ -2,8 +2,8 @@
  *
  * A plan on a device: the slab and what kernels read lie in far memory; inputs and outputs have
  * copies on the host, which the caller fills and reads as it does those of any plan. The first run
- * queues step after step, so that a failure names the step; the second writes all of it down, copies
- * included, and from then on a run is one replay.
+ * queues step after step, so that a failure names the step; the second writes all of it down,
+ * copies included, and from then on a run is one replay.
  */
 #include "libgen/graph/graph.h"
 #include "libgen/plan/plan.h"
@@ -71,15 +71,14 @@ static gen_status queue_from(struct gen_plan *p, int first)
     for (int i = 0; i < gen_graph_count(p->graph); i++) {
         int v = p->value_of[i];
         if (gen_graph_node(p->graph, i)->op == &gen_op_input && !(first && p->slow[i]))
-            GEN_TRY(far->upload(far->ctx, gen_value_address(p, v), p->host_of[v],
-                                p->value[v].bytes));
+            GEN_TRY(
+                far->upload(far->ctx, gen_value_address(p, v), p->host_of[v], p->value[v].bytes));
     }
     for (int s = first; s < p->n_steps; s++)
         GEN_TRY(gen_plan_run_step(p, s));
     for (int i = 0; i < fetched(p); i++) {
         int v = p->value_of[p->output[i]->id];
-        GEN_TRY(far->download(far->ctx, p->host_of[v], gen_value_address(p, v),
-                              p->value[v].bytes));
+        GEN_TRY(far->download(far->ctx, p->host_of[v], gen_value_address(p, v), p->value[v].bytes));
     }
     return GEN_OK;
 }
