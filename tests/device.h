@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The device of a test program: the emulated one of tests/cuda for what is tested without a GPU;
+ * GEN_TEST_DEVICE (default cpu) for tests that `make check-gpu` repeats on a real one.
+ */
+#ifndef TESTS_DEVICE_H
+#define TESTS_DEVICE_H
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <dlfcn.h>
+
+#include <libgen/plan.h>
+
+static inline gen_status test_backend_open(gen_backend **out, int threads)
+{
+    const char *device = getenv("GEN_TEST_DEVICE");
+    return gen_backend_open(out, device && *device ? device : "cpu", threads);
+}
+
+/* What a test may do with the emulated device; the same names in tests/cuda/emulated.h. */
+static struct emulated {
+    void *library;
+    void (*fail)(const char *what, long nth);
+    long (*count)(const char *what);
+    void (*set_memory)(uint64_t bytes);
+    void (*devices)(int n);
+    uint64_t (*live_bytes)(void);
+    long (*live_objects)(void);
+    void (*revive)(void);
+} emulated;
+
+/* False where there is none: CUDA's headers were not there when the tests were built. `from`: the
+ * folder build/tests/cuda from this program's folder, "../cuda" for build/tests/unit. Call it
+ * before anything opens a device. */
+static inline int emulated_load(const char *from)
+{
+    char path[PATH_MAX + 64], program[PATH_MAX] = "";
+    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0 || !strrchr(program, '/'))
+        return 0;
+    *strrchr(program, '/') = 0;
+    snprintf(path, sizeof path, "%s/%s/libgen-cuda.so", program, from);
+    if (access(path, R_OK) != 0)
+        return 0;
+    setenv("GEN_CUDA_LIBRARY", path, 1);
+    emulated.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!emulated.library) {
+        fprintf(stderr, "%s\n", dlerror());
+        abort();
+    }
+#define EMULATED_FIND(name)                                                                        \
+    do {                                                                                           \
+        void *found_ = dlsym(emulated.library, "emulated_" #name);                                 \
+        if (!found_) {                                                                             \
+            fprintf(stderr, "the emulator lacks emulated_" #name "\n");                            \
+            abort();                                                                               \
+        }                                                                                          \
+        memcpy(&emulated.name, &found_, sizeof found_);                                            \
+    } while (0)
+    EMULATED_FIND(fail);
+    EMULATED_FIND(count);
+    EMULATED_FIND(set_memory);
+    EMULATED_FIND(devices);
+    EMULATED_FIND(live_bytes);
+    EMULATED_FIND(live_objects);
+    EMULATED_FIND(revive);
+#undef EMULATED_FIND
+    return 1;
+}
+
+#endif
