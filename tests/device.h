@@ -25,7 +25,7 @@ static inline gen_status test_backend_open(gen_backend **out, int threads)
 /* What a test may do with the emulated device; the same names in tests/cuda/emulated.h. */
 static struct emulated {
     void *library;
-    void (*fail)(const char *what, long nth);
+    void (*fail_at)(const char *what, long nth); /* emulated_fail: cmocka has a macro fail() */
     long (*count)(const char *what);
     void (*set_memory)(uint64_t bytes);
     void (*devices)(int n);
@@ -52,22 +52,22 @@ static inline int emulated_load(const char *from)
         fprintf(stderr, "%s\n", dlerror());
         abort();
     }
-#define EMULATED_FIND(name)                                                                        \
+#define EMULATED_FIND(member, symbol)                                                              \
     do {                                                                                           \
-        void *found_ = dlsym(emulated.library, "emulated_" #name);                                 \
+        void *found_ = dlsym(emulated.library, "emulated_" symbol);                                \
         if (!found_) {                                                                             \
-            fprintf(stderr, "the emulator lacks emulated_" #name "\n");                            \
+            fprintf(stderr, "the emulator lacks emulated_" symbol "\n");                           \
             abort();                                                                               \
         }                                                                                          \
-        memcpy(&emulated.name, &found_, sizeof found_);                                            \
+        memcpy(&emulated.member, &found_, sizeof found_);                                          \
     } while (0)
-    EMULATED_FIND(fail);
-    EMULATED_FIND(count);
-    EMULATED_FIND(set_memory);
-    EMULATED_FIND(devices);
-    EMULATED_FIND(live_bytes);
-    EMULATED_FIND(live_objects);
-    EMULATED_FIND(revive);
+    EMULATED_FIND(fail_at, "fail");
+    EMULATED_FIND(count, "count");
+    EMULATED_FIND(set_memory, "set_memory");
+    EMULATED_FIND(devices, "devices");
+    EMULATED_FIND(live_bytes, "live_bytes");
+    EMULATED_FIND(live_objects, "live_objects");
+    EMULATED_FIND(revive, "revive");
 #undef EMULATED_FIND
     return 1;
 }
