@@ -116,6 +116,21 @@ check_listed() {
     return $bad
 }
 
+# No status of CUDA, cuDNN or cuBLASLt is dropped unsaid: it passes a macro, is kept, is returned, or
+# is cast away.
+check_cuda_calls() {
+    local bad=0
+    local looked_at='(GEN_CUDA|GEN_CUDNN|GEN_CUBLAS)\(|\(void\)|= |return|\?|GetVersion|ErrorString|StatusString'
+    while IFS=: read -r file line text; do
+        [[ $text =~ ^[[:space:]]*(\*|/\*|//) ]] && continue
+        [[ $text =~ $looked_at ]] && continue
+        echo "$file:$line: its status is not looked at:${text}"
+        bad=1
+    done < <(files 'libgen/backends/cuda/*.c' 'libgen/backends/cuda/*.cu' 'libgen/backends/cuda/*.cuh' |
+        xargs grep -nE '(^|[^a-zA-Z0-9_])(cuda|cudnn|cublasLt)[A-Z][A-Za-z]*\(')
+    return $bad
+}
+
 status=0
 check_layers || status=1
 only_in oneDNN 'include.*dnnl' '^libgen/backends/cpu/' || status=1
@@ -135,6 +150,7 @@ only_in libpng 'include.*<png\.h>' '^(media/|video/codec|tests/)' || status=1
 only_in libgeotiff 'include.*<geotiff/' '^(weather/codec/geotiff|tests/)' || status=1
 only_in ecCodes 'include.*<eccodes\.h>' '^(weather/codec/grib_values\.c|tests/)' || status=1
 check_calls || status=1
+check_cuda_calls || status=1
 check_text || status=1
 check_listed || status=1
 [ $status = 0 ] && echo "lint: nothing found"
