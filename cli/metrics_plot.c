@@ -287,7 +287,7 @@ static const char *const files[] = { "scores.png", "spectra.png", "probabilities
 
 gen_status scores_plot_check(const gen_run *r, const char *folder, bool *made)
 {
-    GEN_TRY(picture_folder(folder, made));
+    GEN_TRY(output_folder(folder, made));
     for (int i = 0; i < GEN_LEN(files); i++)
         GEN_TRY(picture_check(folder, files[i], r->common.force));
     return GEN_OK;

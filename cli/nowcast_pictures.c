@@ -34,7 +34,7 @@ gen_status check_picture(const forecast *f, const char *name)
 static gen_status check_pictures(forecast *f)
 {
     char name[40] = "overview.png";
-    GEN_TRY(picture_folder(f->o->plot, &f->made_folder));
+    GEN_TRY(output_folder(f->o->plot, &f->made_folder));
     for (int64_t s = -1; s < f->nowcast.lead_steps; s++) {
         if (s >= 0)
             lead_name(f, s, name);

@@ -476,19 +476,6 @@ static gen_status describe(training *t)
     return gen_json_finish(&w, &t->about);
 }
 
-static gen_status make_folder(const char *path, bool *made)
-{
-    struct stat info;
-    *made = mkdir(path, 0777) == 0;
-    if (!*made && errno != EEXIST)
-        return gen_fail(GEN_EIO, "cannot make folder '%s': %s", path, strerror(errno));
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return gen_fail(GEN_EIO, "'%s' is there and no folder", path);
-    if (access(path, W_OK | X_OK) != 0)
-        return gen_fail(GEN_EIO, "'%s': cannot write there: %s", path, strerror(errno));
-    return GEN_OK;
-}
-
 /* Before the data are read, which may take minutes: what is sure to be refused later. */
 static gen_status make_folders(training *t)
 {
@@ -501,9 +488,9 @@ static gen_status make_folders(training *t)
             return gen_fail(GEN_EEXIST,
                             "%s is there: go on with --resume, or train in another folder", path);
     }
-    GEN_TRY(make_folder(t->o->run, &t->made_run));
+    GEN_TRY(output_folder(t->o->run, &t->made_run));
     GEN_TRY(run_path(path, t, "samples"));
-    return make_folder(path, &t->made_samples);
+    return output_folder(path, &t->made_samples);
 }
 
 /* A run that did not begin leaves no empty folders. */

@@ -102,7 +102,7 @@ static gen_status plan_pictures(train_report *t, bool *made)
     report_plan_charts(t);
     GEN_TRY(report_plan_samples(t));
     if (t->pictures)
-        GEN_TRY(picture_folder(t->pictures_in, made));
+        GEN_TRY(output_folder(t->pictures_in, made));
     for (int i = 0; i < t->pictures; i++)
         GEN_TRY(picture_check(t->pictures_in, t->picture[i].name, t->run->common.force));
     return GEN_OK;

@@ -146,7 +146,7 @@ gen_status refuse_input(const file_list *l, const char *output)
     return GEN_OK;
 }
 
-gen_status picture_folder(const char *folder, bool *made)
+gen_status output_folder(const char *folder, bool *made)
 {
     struct stat info;
     *made = mkdir(folder, 0777) == 0;

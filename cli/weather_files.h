@@ -26,9 +26,9 @@ void file_list_free(file_list *l);
 /* EINVAL where the output is one of the inputs: --force is not meant for observations. */
 gen_status refuse_input(const file_list *l, const char *output);
 
-/* A folder for pictures is there and can be written to; *made: by us, for who fails later to remove
- * it while it is empty. */
-gen_status picture_folder(const char *folder, bool *made);
+/* A folder for outputs is there and can be written to; *made: by us, for who fails later to remove
+ * it while it is empty. EINVAL: something else of that name is there. */
+gen_status output_folder(const char *folder, bool *made);
 /* "folder/name"; free with gen_free. */
 gen_status picture_file(const char *folder, const char *name, char **out);
 /* EEXIST: a picture of that name is in the way. */

@@ -134,7 +134,7 @@ expect 4 "its configuration is another one" train "$tmp/whole" --steps 5 --resum
 expect 4 "its configuration is another one" train "$tmp/whole" --steps 5 --resume --width 0.1
 check "the run that was there is as it was" test "$(curve "$tmp/whole")" = "$(curve "$tmp/parts")"
 echo file >"$tmp/file"
-expect 1 "is there and no folder" train "$tmp/file" --steps 1
+expect 2 "is there and no folder" train "$tmp/file" --steps 1
 check "the file is as it was" test "$(cat "$tmp/file")" = file
 expect 1 "cannot make folder" train "$tmp/absent/run" --steps 1
 if [ "$(id -u)" = 0 ]; then
