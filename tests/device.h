@@ -7,6 +7,7 @@
 #define TESTS_DEVICE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,28 @@
 
 #include <libgen/plan.h>
 
+static inline const char *test_device(void)
+{
+    const char *asked = getenv("GEN_TEST_DEVICE");
+    return asked && *asked ? asked : "cpu";
+}
+
+static inline bool test_on_cpu(void)
+{
+    return strcmp(test_device(), "cpu") == 0;
+}
+
+/* threads: of the CPU's. */
 static inline gen_status test_backend_open(gen_backend **out, int threads)
 {
-    const char *device = getenv("GEN_TEST_DEVICE");
-    return gen_backend_open(out, device && *device ? device : "cpu", threads);
+    return gen_backend_open(out, test_device(), threads);
+}
+
+/* Some sums of few values agree better on the CPU than what is asked of every device: 1e-4 of
+ * outputs, 1e-3 of gradients. */
+static inline double test_tolerance(double on_cpu, double asked)
+{
+    return test_on_cpu() || on_cpu > asked ? on_cpu : asked;
 }
 
 /* What a test may do with the emulated device; the same names in tests/cuda/emulated.h. */

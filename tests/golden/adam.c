@@ -47,7 +47,7 @@ static void run(const gen_json *json, const gen_json *c, float *w)
     gen_backend *backend;
     gen_optimiser *adam;
     float *value, g[MOST];
-    assert_int_equal(gen_backend_open(&backend, "cpu", 2), GEN_OK);
+    assert_int_equal(test_backend_open(&backend, 2), GEN_OK);
     assert_int_equal(gen_params_create(&params), GEN_OK);
     assert_int_equal(gen_params_add(params, "w", shape, true, &value), GEN_OK);
     rule_values(value, "start/x", shape);

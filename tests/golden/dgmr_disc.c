@@ -148,7 +148,7 @@ static void check_losses(const char *name, enum how how, const float *found)
     int at = 0;
     for (int i = 0; i < GEN_LEN(pieces); at += pieces[i++]) {
         double distance = rule_distance(found + at, expected + at, pieces[i]);
-        if (!(distance <= (how == REFERENCE ? 1e-6 : i < 2 ? 1e-4 : 1e-5)))
+        if (!(distance <= (how == REFERENCE ? 1e-6 : i < 2 ? 1e-4 : test_tolerance(1e-5, 1e-4))))
             fail_msg("%s: piece %d is %g, expected %g", name, i, (double)found[at],
                      (double)expected[at]);
         worst = fmax(worst, distance);

@@ -107,7 +107,7 @@ static void open_gan(gan *t)
                                   .prefixes = of_g,
                                   .schedule.rate = 0.001,
                                   .micro_batches = 2 };
-    assert_int_equal(gen_backend_open(&t->backend, "cpu", 2), GEN_OK);
+    assert_int_equal(test_backend_open(&t->backend, 2), GEN_OK);
     if (gen_phase_create(&t->d, t->params, 1, t->backend, &d) ||
         gen_phase_create(&t->g, t->params, 1, t->backend, &g))
         fail_msg("%s", gen_last_error());

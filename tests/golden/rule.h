@@ -25,6 +25,7 @@
 #include <libgen/train.h>
 
 #include "libgen/base/alloc.h"
+#include "tests/device.h"
 #include "tests/eval.h"
 
 static inline const char *rule_last(const char *name)
@@ -185,7 +186,7 @@ static inline float *rule_reference(gen_graph *g, gen_node *const out[], int n)
     return all;
 }
 
-/* The same by a plan, in f32. */
+/* The same by a plan, in f32, on the device of the test. */
 static inline float *rule_planned(gen_graph *g, gen_node *const out[], int n,
                                   const gen_plan_options *options)
 {
@@ -193,8 +194,7 @@ static inline float *rule_planned(gen_graph *g, gen_node *const out[], int n,
     gen_backend *backend = NULL;
     gen_plan *plan = NULL;
     gen_params *p = rule_params(g);
-    if (gen_backend_open(&backend, "cpu", 2) ||
-        gen_plan_create(&plan, g, out, n, p, backend, options))
+    if (test_backend_open(&backend, 2) || gen_plan_create(&plan, g, out, n, p, backend, options))
         fail_msg("%s", gen_last_error());
     for (int i = 0; i < gen_graph_count(g); i++) {
         gen_node *node = gen_graph_node(g, i);
