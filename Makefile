@@ -31,13 +31,20 @@ DATADIR ?= $(PREFIX)/share/libgen
 
 # ---- dependencies: found by pkg-config, installed by Debian package name --------------------------
 # WITH_X=auto takes an optional part where its libraries are found; yes insists; no leaves it out.
+# Without oneDNN convolutions are slow on the CPU; without codecs the weather room reads .npy only
+# and draws nothing. `make gpu-kit` is made so.
+WITH_ONEDNN ?= yes
 WITH_WEATHER ?= auto
+WITH_CODECS ?= yes
 WITH_FFMPEG ?= auto
 WITH_CUDA ?= auto
 
 PKG_CONFIG ?= pkg-config
 CORE_PKGS := libcjson libzip zlib lapacke openblas kissfft-float
-WEATHER_PKGS := kissfft-float netcdf hdf5 libdeflate libpng cairo proj zlib libarchive libzip libgif eccodes libtiff-4
+HAVE_ONEDNN := $(if $(filter no,$(WITH_ONEDNN)),,yes)
+WEATHER_PKGS := kissfft-float libdeflate zlib
+CODEC_PKGS := netcdf hdf5 libpng cairo proj libarchive libzip libgif eccodes libtiff-4
+WEATHER_PKGS += $(if $(filter no,$(WITH_CODECS)),,$(CODEC_PKGS))
 FFMPEG_PKGS := libavformat libavcodec libavutil libswscale
 TEST_PKGS := cmocka
 CORE_DEBS := gcc libc6-dev pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libcjson-dev \
@@ -49,29 +56,31 @@ TEST_DEBS := libcmocka-dev g++ netcdf-bin
 # Names of the packages that are not there.
 missing = $(shell for p in $(1); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
 MISSING := $(call missing,$(CORE_PKGS))
-MISSING += $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E - >/dev/null 2>&1 || echo onednn)
+MISSING += $(if $(HAVE_ONEDNN),$(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E - >/dev/null 2>&1 || echo onednn))
 MISSING := $(strip $(MISSING))
 MISSING_WEATHER := $(call missing,$(WEATHER_PKGS))
-MISSING_WEATHER += $(shell echo '\#include <geotiff/geotiff.h>' | $(CC) -E - >/dev/null 2>&1 || echo libgeotiff)
+MISSING_WEATHER += $(if $(filter no,$(WITH_CODECS)),,$(shell echo '\#include <geotiff/geotiff.h>' | $(CC) -E - >/dev/null 2>&1 || echo libgeotiff))
 MISSING_WEATHER := $(strip $(MISSING_WEATHER))
 MISSING_FFMPEG := $(strip $(call missing,$(FFMPEG_PKGS)))
 MISSING_TEST := $(strip $(call missing,$(TEST_PKGS)))
 
 HAVE_WEATHER := $(if $(filter no,$(WITH_WEATHER)),,$(if $(MISSING_WEATHER),,yes))
+HAVE_CODECS := $(if $(HAVE_WEATHER),$(if $(filter no,$(WITH_CODECS)),,yes))
 # Loaded when the first film is written, not linked: only its headers are needed here.
-HAVE_FFMPEG := $(if $(HAVE_WEATHER),$(if $(filter no,$(WITH_FFMPEG)),,$(if $(MISSING_FFMPEG),,yes)))
+HAVE_FFMPEG := $(if $(HAVE_CODECS),$(if $(filter no,$(WITH_FFMPEG)),,$(if $(MISSING_FFMPEG),,yes)))
 PKGS := $(CORE_PKGS) $(if $(HAVE_WEATHER),$(WEATHER_PKGS)) $(if $(MISSING_TEST),,$(TEST_PKGS))
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(if $(HAVE_FFMPEG),$(FFMPEG_PKGS)) 2>/dev/null)
-CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) -ldnnl -lgomp -lm -pthread
+CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PKGS) 2>/dev/null) $(if $(HAVE_ONEDNN),-ldnnl) -lgomp -lm -pthread
 # Without the paths of a build machine that eccodes.pc has in it.
-WEATHER_LIBS := $(filter-out -Wl%,$(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null)) -lgeotiff -lm
+WEATHER_LIBS := $(filter-out -Wl%,$(shell $(PKG_CONFIG) --libs $(WEATHER_PKGS) 2>/dev/null)) $(if $(HAVE_CODECS),-lgeotiff) -lm
 FFMPEG_LIBS := $(shell $(PKG_CONFIG) --libs $(FFMPEG_PKGS) 2>/dev/null)
 TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
 CFLAGS_ALL := -std=c11 -D_POSIX_C_SOURCE=200809L $(OPT) $(WARN) -ffp-contract=off -fno-math-errno \
     -fPIC -fvisibility=hidden -pthread -I. -I$(B)/include -DGEN_VERSION='"$(VERSION)"' \
     -DGEN_SOVERSION='"$(SOVERSION)"' \
-    $(if $(HAVE_WEATHER),-DGEN_WITH_WEATHER=1) $(SANITIZE) $(CFLAGS)
+    $(if $(HAVE_ONEDNN),-DGEN_WITH_ONEDNN=1) $(if $(HAVE_WEATHER),-DGEN_WITH_WEATHER=1) \
+    $(if $(HAVE_CODECS),-DGEN_WITH_CODECS=1) $(SANITIZE) $(CFLAGS)
 
 # ---- sources, one a line -------------------------------------------------------------------------
 PUBLIC_HEADERS := \
@@ -133,19 +142,11 @@ OPS := \
 BACKENDS := \
     libgen/backends/backend.c \
     libgen/backends/cuda_library.c \
-    libgen/backends/cpu/conv.c \
-    libgen/backends/cpu/conv_dw.c \
-    libgen/backends/cpu/conv_form.c \
-    libgen/backends/cpu/conv_kernels.c \
     libgen/backends/cpu/copy.c \
     libgen/backends/cpu/copy_ops.c \
     libgen/backends/cpu/cpu.c \
-    libgen/backends/cpu/dnnl.c \
-    libgen/backends/cpu/dnnl_ops.c \
-    libgen/backends/cpu/dnnl_pack.c \
     libgen/backends/cpu/elementwise.c \
     libgen/backends/cpu/index.c \
-    libgen/backends/cpu/matmul.c \
     libgen/backends/cpu/matvec.c \
     libgen/backends/cpu/norm.c \
     libgen/backends/cpu/pool.c \
@@ -156,6 +157,21 @@ BACKENDS := \
     libgen/backends/cpu/turn.c \
     libgen/backends/cpu/vector.c \
     libgen/backends/cpu/winograd.c \
+
+BACKENDS_ONEDNN := \
+    libgen/backends/cpu/conv.c \
+    libgen/backends/cpu/conv_dw.c \
+    libgen/backends/cpu/conv_form.c \
+    libgen/backends/cpu/conv_kernels.c \
+    libgen/backends/cpu/dnnl.c \
+    libgen/backends/cpu/dnnl_ops.c \
+    libgen/backends/cpu/dnnl_pack.c \
+    libgen/backends/cpu/matmul.c \
+
+BACKENDS_NO_ONEDNN := \
+    libgen/backends/cpu/dnnl_none.c \
+
+BACKENDS += $(if $(HAVE_ONEDNN),$(BACKENDS_ONEDNN),$(BACKENDS_NO_ONEDNN))
 
 PLAN := \
     libgen/plan/adjoints.c \
@@ -217,10 +233,15 @@ METRICS := \
 
 # Pictures and films, for every room.
 MEDIA := \
+    media/palette.c \
+
+MEDIA_DRAWING := \
     media/canvas.c \
     media/chart.c \
-    media/palette.c \
     media/png.c \
+
+MEDIA_NO_DRAWING := \
+    media/chart_none.c \
 
 MEDIA_FFMPEG := \
     media/ffmpeg.c \
@@ -229,6 +250,7 @@ MEDIA_FFMPEG := \
 MEDIA_NO_FFMPEG := \
     media/film_none.c \
 
+MEDIA += $(if $(HAVE_CODECS),$(MEDIA_DRAWING),$(MEDIA_NO_DRAWING))
 MEDIA += $(if $(HAVE_FFMPEG),$(MEDIA_FFMPEG),$(MEDIA_NO_FFMPEG))
 
 WEATHER := \
@@ -237,6 +259,38 @@ WEATHER := \
     weather/cascade.c \
     weather/codec/codec.c \
     weather/codec/confine.c \
+    weather/codec/isolate.c \
+    weather/codec/npy.c \
+    weather/codec/npy_writer.c \
+    weather/codec/raster.c \
+    weather/codec/rate.c \
+    weather/codec/unpack.c \
+    weather/crop.c \
+    weather/data.c \
+    weather/dgmr.c \
+    weather/dgmr_discriminator.c \
+    weather/dgmr_import.c \
+    weather/dgmr_loss.c \
+    weather/dgmr_run.c \
+    weather/dgmr_train.c \
+    weather/dgmr_validate.c \
+    weather/fill.c \
+    weather/forecast_read.c \
+    weather/inspect.c \
+    weather/name_time.c \
+    weather/nowcast.c \
+    weather/products.c \
+    weather/products_point.c \
+    weather/series.c \
+    weather/simulate.c \
+    weather/steps.c \
+    weather/time.c \
+    weather/trace.c \
+    weather/trained.c \
+    weather/verify.c \
+
+# What needs the libraries of CODEC_PKGS.
+WEATHER_CODECS := \
     weather/codec/forecast_file.c \
     weather/codec/gif.c \
     weather/codec/geotiff.c \
@@ -250,7 +304,6 @@ WEATHER := \
     weather/codec/hdf5.c \
     weather/codec/hdf5_grid.c \
     weather/codec/hdf5_writer.c \
-    weather/codec/isolate.c \
     weather/codec/knmi.c \
     weather/codec/netcdf.c \
     weather/codec/netcdf_attribute.c \
@@ -268,40 +321,21 @@ WEATHER := \
     weather/codec/png.c \
     weather/codec/proj_repair.c \
     weather/codec/radolan.c \
-    weather/codec/raster.c \
-    weather/codec/rate.c \
     weather/codec/products_file.c \
     weather/codec/sequence_file.c \
-    weather/codec/unpack.c \
-    weather/crop.c \
-    weather/data.c \
-    weather/dgmr.c \
-    weather/dgmr_discriminator.c \
-    weather/dgmr_import.c \
-    weather/dgmr_loss.c \
-    weather/dgmr_train.c \
-    weather/dgmr_validate.c \
-    weather/dgmr_run.c \
-    weather/fill.c \
-    weather/forecast_read.c \
     weather/grid_mapping.c \
-    weather/inspect.c \
-    weather/name_time.c \
-    weather/nowcast.c \
     weather/plot.c \
     weather/plot_axes.c \
     weather/plot_field.c \
     weather/plot_page.c \
-    weather/products.c \
-    weather/products_point.c \
     weather/projection.c \
-    weather/series.c \
-    weather/simulate.c \
-    weather/steps.c \
-    weather/time.c \
-    weather/trained.c \
-    weather/trace.c \
-    weather/verify.c \
+
+WEATHER_NO_CODECS := \
+    weather/codec/forecast_npy.c \
+    weather/plot_none.c \
+    weather/projection_none.c \
+
+WEATHER += $(if $(HAVE_CODECS),$(WEATHER_CODECS),$(WEATHER_NO_CODECS))
 
 CLI := \
     cli/arguments.c \
@@ -433,6 +467,7 @@ FUZZ_WEATHER := \
     tests/fuzz/knmi.c \
     tests/fuzz/netcdf.c \
     tests/fuzz/nimrod.c \
+    tests/fuzz/npy.c \
     tests/fuzz/npz.c \
     tests/fuzz/odim.c \
     tests/fuzz/pgm.c \
@@ -440,7 +475,7 @@ FUZZ_WEATHER := \
     tests/fuzz/projection.c \
     tests/fuzz/radolan.c \
 
-FUZZ += $(if $(HAVE_WEATHER),$(FUZZ_WEATHER))
+FUZZ += $(if $(HAVE_CODECS),$(FUZZ_WEATHER))
 
 # Programs that `make bench` times, one a line.
 BENCHES := \
@@ -571,11 +606,11 @@ export PC_TEXT
 $(B)/libgen.pc: Makefile FORCE | $(B)/flags
 	@printf '%s\n' "$$PC_TEXT" 'Name: libgen' 'Description: generative adversarial networks, the core' \
 	    'Libs: -L$${libdir} -lgen' 'Requires.private: $(CORE_PKGS)' \
-	    'Libs.private: -ldnnl -lgomp -lm -pthread' > $@
+	    'Libs.private: $(if $(HAVE_ONEDNN),-ldnnl) -lgomp -lm -pthread' > $@
 $(B)/libgen-weather.pc: Makefile FORCE | $(B)/flags
 	@printf '%s\n' "$$PC_TEXT" 'Name: libgen-weather' 'Description: radar sequences and nowcasts' \
 	    'Requires: libgen' 'Libs: -L$${libdir} -lgen-weather' 'Requires.private: $(WEATHER_PKGS)' \
-	    'Libs.private: -lgeotiff' > $@
+	    'Libs.private: $(if $(HAVE_CODECS),-lgeotiff)' > $@
 
 # ---- on a fresh machine ----------------------------------------------------------------------------
 # Both call make again, because pkg-config may have come with deps; on all processors, unless told.
@@ -729,8 +764,8 @@ uninstall:
 ## config: what was found
 config:
 	@echo 'libgen $(VERSION), $(CC), $(OPT), kernels for: $(ISAS)'
-	@echo 'core:    $(if $(MISSING),missing $(MISSING),yes) ($(CORE_PKGS) onednn)'
-	@echo 'weather: $(if $(HAVE_WEATHER),yes,no) (WITH_WEATHER=$(WITH_WEATHER)$(if $(MISSING_WEATHER),; missing $(MISSING_WEATHER)))'
+	@echo 'core:    $(if $(MISSING),missing $(MISSING),yes) ($(CORE_PKGS) $(if $(HAVE_ONEDNN),onednn,without onednn))'
+	@echo 'weather: $(if $(HAVE_WEATHER),yes,no)$(if $(HAVE_WEATHER),$(if $(HAVE_CODECS),, without codecs)) (WITH_WEATHER=$(WITH_WEATHER)$(if $(MISSING_WEATHER),; missing $(MISSING_WEATHER)))'
 	@echo 'films:   $(if $(HAVE_FFMPEG),yes,no) (WITH_FFMPEG=$(WITH_FFMPEG)$(if $(MISSING_FFMPEG),; missing $(MISSING_FFMPEG)))'
 	@echo 'cuda:    $(if $(HAVE_CUDA),yes,no) (WITH_CUDA=$(WITH_CUDA)$(if $(MISSING_CUDA),; missing $(MISSING_CUDA),; $(CUDA_HOME) for sm_$(subst $(_space),$(_comma) sm_,$(CUDA_ARCHS))))'
 	@echo 'tests:   $(if $(MISSING_TEST),missing $(MISSING_TEST),yes)'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gen radar convert: radar files of any format as netCDF, which holds a whole sequence, or as
- * formats of one time a file, whose names then tell it.
+ * gen radar convert: radar files of any format as netCDF or .npy, which hold a whole sequence, or
+ * as formats of one time a file, whose names then tell it.
  */
 #include <string.h>
 #include <strings.h>
@@ -18,9 +18,9 @@ typedef struct settings {
 
 #define AT(field) .offset = offsetof(settings, field)
 static const gen_option options[] = {
-    { GEN_OPT_CHOICE, "format", AT(format), .choices = "suffix|netcdf|odim|geotiff",
+    { GEN_OPT_CHOICE, "format", AT(format), .choices = "suffix|netcdf|odim|geotiff|npy",
       .help = "of the output; suffix: as its name ends, .nc, .h5, .hdf or .hdf5 (ODIM), .tif or "
-              ".tiff" },
+              ".tiff, .npy" },
     { GEN_OPT_REAL, "precision", AT(precision), .preset = 0.01, .min = 0.001, .max = 1,
       .value = "MM/H", .help = "step of the values in the file" },
     { 0 },
@@ -40,6 +40,7 @@ static const struct format {
     { "netCDF", { ".nc" }, .sequence = gen_radar_write },
     { "ODIM", { ".h5", ".hdf", ".hdf5" }, .frame = gen_radar_write_odim },
     { "GeoTIFF", { ".tif", ".tiff" }, .frame = gen_radar_write_geotiff },
+    { ".npy", { ".npy" }, .sequence = gen_radar_write_npy },
 };
 
 static gen_status choose_format(const struct format **out, const gen_run *r)
@@ -129,8 +130,9 @@ const gen_command gen_commands_radar_convert[] = {
       .operands = "FILE|DIR...",
       .min_operands = 1,
       .max_operands = -1,
-      .help = "Radar files of any format as rain rates: netCDF, which holds every time, or ODIM "
-              "HDF5 or GeoTIFF, which hold one; then the name of the output has the time as in "
+      .help = "Radar files of any format as rain rates: netCDF or .npy (with a JSON file beside "
+              "it), which hold every time, or ODIM HDF5 or GeoTIFF, which hold one; then the name "
+              "of the output has the time as in "
               "strftime.",
       .options = options,
       .settings_size = sizeof(settings),

@@ -174,6 +174,11 @@ GEN_API gen_status gen_radar_upscale(gen_radar_sequence *s, int64_t k);
 GEN_API gen_status gen_radar_write(const gen_radar_sequence *s, const char *path, double precision,
                                    const char *history, bool force);
 
+/* The same as an array of uint16 in a .npy file, 65535 where missing, clipped at 65534 steps, with
+ * times, step and grid in a JSON file beside it (weather/codec/npy.c). */
+GEN_API gen_status gen_radar_write_npy(const gen_radar_sequence *s, const char *path,
+                                       double precision, const char *history, bool force);
+
 /* Writes one frame as ODIM_H5 2.4 (HDF5): a composite of RATE, its projection and corners.
  * Precision and force as above. EDATA: no projection, or cells that are not equally far apart. */
 GEN_API gen_status gen_radar_write_odim(const gen_radar_sequence *s, int64_t frame,

@@ -59,6 +59,19 @@ expect 2 "exists" "$gen" radar convert "$tmp/odim/202601010100.h5" -o "$tmp/one.
 check "a full disk is exit 5, for GeoTIFF too" test $? = 5
 check "nothing is left of what failed" no_litter "$tmp/bad"
 
+# ---- .npy
+expect 0 "" "$gen" radar convert "$tmp/odim" -o "$tmp/all.npy"
+expect 0 "" "$gen" radar info --json "$tmp/odim"
+sums "$tmp/stdout" >"$tmp/before"
+expect 0 "" "$gen" radar info --json "$tmp/all.npy"
+sums "$tmp/stdout" >"$tmp/after"
+check "the same rain at the same place and times" cmp "$tmp/before" "$tmp/after"
+expect 2 "exists" "$gen" radar convert "$tmp/odim" -o "$tmp/all.npy"
+expect 2 "ends in .npy" "$gen" radar convert "$tmp/odim" --format npy -o "$tmp/all"
+(ulimit -f 8 && trap '' XFSZ && "$gen" radar convert "$tmp/odim" -o "$tmp/bad/x.npy" 2>"$tmp/stderr")
+check "a full disk is exit 5, for .npy too" test $? = 5
+check "nothing is left of what failed" no_litter "$tmp/bad"
+
 # ---- as others read it
 find='from importlib.util import find_spec as f; import sys; sys.exit(not all(map(f, ("h5py", "netCDF4", "pyproj", "pysteps"))))'
 if "$python" -c "$find" >/dev/null 2>&1; then

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeds of the fuzz targets gif, nimrod, npz, pgm, picture and radolan, made from nothing:
+"""Seeds of the fuzz targets gif, nimrod, npy, npz, pgm, picture and radolan, made from nothing:
 
     python tests/fuzz/raster_seeds.py
 
@@ -128,5 +128,9 @@ def npz(protocol):
     return out.getvalue()
 
 
+for kind in ("<f4", "<u2"):
+    array = io.BytesIO()
+    np.save(array, np.arange(6).reshape(1, 2, 3).astype(kind))
+    save("npy", f"{kind[1:]}.npy", array.getvalue())
 for protocol in (2, 3, 4, 5):
     save("npz", f"protocol{protocol}.npz", npz(protocol))

@@ -475,6 +475,68 @@ static void npz_that_is_wrong_is_told(void **state)
     free(p.p);
 }
 
+/* ---- .npy --------------------------------------------------------------------------------------
+ */
+
+#define BESIDE                                                                                     \
+    "{\"start\": \"2010-08-26T00:05:00Z\", \"step\": 300, \"scale\": 0.5, \"missing\": 65535, "    \
+    "\"edges\": [100, -50, 130, -10], \"proj4\": \"+proj=stere +lat_0=90\", \"source\": \"x\"}"
+
+static void npy_with_a_file_beside_it_is_read(void **state)
+{
+    (void)state;
+    static const uint16_t cells[12] = { 0, 1, 2, 65535, 4, 65534, 6, 7, 8, 9, 10, 11 };
+    static const float first[] = { 0, 0.5f, 1, NAN, 2, 32767 };
+    float found[6];
+    bytes b = npy("<u2", "(2, 2, 3)", cells, sizeof cells);
+    char path[300]; /* the name is what counts */
+    snprintf(path, sizeof path, "%s", write_file("rain.npy.gz", b.p, b.n));
+    write_file("rain.json", BESIDE, strlen(BESIDE));
+    gen_radar_file *f = opened(&gen_radar_npy, path, &b, NULL);
+    assert_int_equal(gen_radar_rate_prepare(f), GEN_OK);
+    assert_int_equal(gen_radar_file_read_rain(f, 0, found), GEN_OK);
+    check_values(found, first, 6);
+    assert_true(f->frames == 2 && !f->numbered && !f->grid.degrees);
+    assert_int_equal(f->time[1], seconds("2010-08-26T00:10Z"));
+    assert_true(f->grid.x[0] == 105 && f->grid.x[2] == 125 && f->grid.y[0] == -20);
+    assert_string_equal(f->grid.proj4, "+proj=stere +lat_0=90");
+    gen_radar_file_close(&f);
+    static const struct {
+        const char *json, *part;
+    } cases[] = { { "{}", "start" },
+                  { "{\"start\": \"soon\", \"step\": 300}", "start is 'soon'" },
+                  { "{\"start\": \"2010-08-26T00:05Z\", \"step\": 0}", "step" },
+                  { "{\"start\": \"2010-08-26T00:05Z\", \"step\": 1, \"scale\": 0}", "scale is 0" },
+                  { "{\"start\": \"2010-08-26T00:05Z\", \"step\": 1, \"edges\": [1]}", "are 1 " },
+                  { "[", "rain.json" } };
+    for (int i = 0; i < GEN_LEN(cases); i++) {
+        write_file("rain.json", cases[i].json, strlen(cases[i].json));
+        expect(try_bytes(&gen_radar_npy, path, &b, NULL, 0, NULL), GEN_EDATA, cases[i].part);
+    }
+    free(b.p);
+}
+
+static void npy_alone_is_one_frame(void **state)
+{
+    (void)state;
+    static const float cells[6] = { 0, 1.5f, NAN, 3, 4, 5 };
+    float found[6];
+    bytes b = npy("<f4", "(1, 2, 3)", cells, sizeof cells);
+    gen_radar_file *f = opened(&gen_radar_npy, "201608212355.npy", &b, NULL);
+    assert_int_equal(gen_radar_file_read_rain(f, 0, found), GEN_OK);
+    check_values(found, cells, 6);
+    assert_true(f->frames == 1 && f->numbered && f->time[0] == GEN_TIME_UNKNOWN);
+    gen_radar_file_close(&f);
+    check_hostile(&gen_radar_npy, &b, NULL, b.n);
+    free(b.p);
+    b = npy("<f4", "(2, 1, 3)", cells, sizeof cells);
+    expect_data(&gen_radar_npy, &b, NULL, "has 2 frames, expected a JSON file beside it");
+    free(b.p);
+    b = npy("<f8", "(1, 1, 3)", cells, sizeof cells);
+    expect_data(&gen_radar_npy, &b, NULL, "is of type <f8 and 3 dimensions");
+    free(b.p);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -484,7 +546,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    static const char *const names[] = { "table", "rainfall_ZZ_1.npz", "radar_coords_ZZ.npz" };
+    static const char *const names[] = { "table", "rainfall_ZZ_1.npz", "radar_coords_ZZ.npz",
+                                         "rain.npy.gz", "rain.json" };
     char path[300];
     for (int i = 0; i < GEN_LEN(names); i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -505,6 +568,8 @@ int main(void)
         cmocka_unit_test(npz_is_read_by_its_name),
         cmocka_unit_test(npz_finds_its_places),
         cmocka_unit_test(npz_that_is_wrong_is_told),
+        cmocka_unit_test(npy_with_a_file_beside_it_is_read),
+        cmocka_unit_test(npy_alone_is_one_frame),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -13,9 +13,12 @@
 
 /* In this order: netCDF last of those in HDF5, since it takes any. */
 static const gen_radar_format *const formats[] = {
+#ifdef GEN_WITH_CODECS
     &gen_radar_odim,   &gen_radar_knmi, &gen_radar_pgm,     &gen_radar_radolan,
     &gen_radar_nimrod, &gen_radar_gif,  &gen_radar_png,     &gen_radar_npz,
     &gen_radar_netcdf, &gen_radar_grib, &gen_radar_geotiff,
+#endif
+    &gen_radar_npy,
 };
 
 #define MAX_UNPACKED ((uint64_t)1 << 30) /* bytes of a file in memory, unless the caller says */

@@ -76,6 +76,7 @@ extern const gen_radar_format gen_radar_grib;
 extern const gen_radar_format gen_radar_knmi;
 extern const gen_radar_format gen_radar_netcdf;
 extern const gen_radar_format gen_radar_nimrod;
+extern const gen_radar_format gen_radar_npy;
 extern const gen_radar_format gen_radar_npz;
 extern const gen_radar_format gen_radar_odim;
 extern const gen_radar_format gen_radar_pgm;

@@ -18,14 +18,15 @@ extern const gen_kernel gen_winograd_conv, gen_matvec_kernel, gen_turn_kernel;
 /* In front what beats what stands behind it. */
 static const gen_kernel *const library_kernels[] = {
     &gen_winograd_conv,
-    &gen_dnnl_conv_kernel,
-    &gen_dnnl_conv_transpose_kernel,
-    &gen_dnnl_conv_dw_kernel,
-    &gen_dnnl_linear_kernel,
+#ifdef GEN_WITH_ONEDNN
+    &gen_dnnl_conv_kernel,    &gen_dnnl_conv_transpose_kernel,
+    &gen_dnnl_conv_dw_kernel, &gen_dnnl_linear_kernel,
+#endif
     &gen_matvec_kernel,
+#ifdef GEN_WITH_ONEDNN
     &gen_dnnl_matmul_kernel,
-    &gen_turn_kernel,
-    NULL,
+#endif
+    &gen_turn_kernel,         NULL,
 };
 static const gen_kernel *const last_kernels[] = { &gen_reference_kernel, NULL };
 
