@@ -63,6 +63,25 @@ void gen_walk_next(gen_walk *w)
     }
 }
 
+void gen_walk_join(gen_walk *w)
+{
+    int n = 0;
+    for (int i = 0; i < w->shape.rank; i++) {
+        int64_t dim = w->shape.dim[i];
+        bool joins = n > 0;
+        if (dim == 1)
+            continue;
+        for (int k = 0; k < GEN_WALK_ARRAYS && joins; k++)
+            joins = w->step[k][n - 1] == w->step[k][i] * dim;
+        n -= joins;
+        w->shape.dim[n] = joins ? w->shape.dim[n] * dim : dim;
+        for (int k = 0; k < GEN_WALK_ARRAYS; k++)
+            w->step[k][n] = w->step[k][i];
+        n++;
+    }
+    w->shape.rank = n;
+}
+
 gen_shape_attr gen_shape_to_attr(gen_shape s)
 {
     gen_shape_attr a = { .rank = s.rank };

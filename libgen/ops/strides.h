@@ -32,6 +32,10 @@ typedef struct gen_walk {
 /* To the next element in row-major order; after the last one back to the start. */
 GEN_API void gen_walk_next(gen_walk *w);
 
+/* Drops axes of size 1 and joins neighbours that every array crosses with one step: the same walk
+ * along fewer axes. */
+GEN_API void gen_walk_join(gen_walk *w);
+
 /* Shapes as attributes (no padding bytes). */
 typedef struct gen_shape_attr {
     int64_t rank, dim[GEN_MAX_RANK];

@@ -42,6 +42,8 @@ gen_node *check_in_range(check *c, gen_shape s, double lo, double hi);
 gen_node *check_in_apart(check *c, gen_shape s);
 /* Of c->dtype even where the op's keep_f32 says otherwise (conv's residual). */
 gen_node *check_in_low(check *c, gen_shape s);
+/* f32 beside inputs of another c->dtype, as constants are. */
+gen_node *check_in_f32(check *c, gen_shape s);
 /* Whole numbers lo <= v < hi of an integer type. */
 gen_node *check_in_index(check *c, gen_shape s, gen_dtype t, int64_t lo, int64_t hi);
 

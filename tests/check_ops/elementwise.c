@@ -102,6 +102,20 @@ static gen_node *build_binary(check *c)
     return NULL;
 }
 
+static gen_node *build_add_f32(check *c)
+{
+    const binary_case *k = c->arg;
+    gen_node *a = check_in(c, k->a);
+    return gen_add(c->g, a, check_in_f32(c, k->b));
+}
+
+static gen_node *build_f32_sub(check *c)
+{
+    const binary_case *k = c->arg;
+    gen_node *a = check_in_f32(c, k->a);
+    return gen_sub(c->g, a, check_in(c, k->b));
+}
+
 /* clang-format off */
 static const binary_case
     two_one      = { { 1, { 1 } }, { 1, { 1 } } },
@@ -120,6 +134,9 @@ static const binary_case
     two_middle   = { { 3, { 2, 4, 5 } }, { 3, { 1, 4, 1 } } },
     two_outer    = { { 2, { 1, 5 } }, { 2, { 4, 1 } } },
     two_crossed  = { { 4, { 2, 1, 3, 1 } }, { 4, { 1, 4, 1, 5 } } },
+    two_vectors  = { { 4, { 5, 14, 7, 48 } }, { 4, { 5, 14, 7, 48 } } },
+    two_vector_c = { { 4, { 5, 14, 7, 48 } }, { 4, { 5, 1, 1, 48 } } },
+    two_vector_1 = { { 4, { 5, 14, 7, 48 } }, { 3, { 14, 7, 1 } } },
     two_large    = { { 4, { 1, 64, 64, 48 } }, { 4, { 1, 64, 64, 48 } } },
     two_stream   = { { 4, { 18, 64, 64, 96 } }, { 4, { 18, 64, 64, 96 } } },
     two_large_c  = { { 4, { 18, 64, 64, 96 } }, { 1, { 96 } } },
@@ -142,7 +159,17 @@ static const binary_case
         { &gen_op_##op, "b [N,1,1,1]", build_binary, &two_images, 0 },                             \
         { &gen_op_##op, "b a middle axis", build_binary, &two_middle, 0 },                         \
         { &gen_op_##op, "both stretched", build_binary, &two_outer, 0 },                           \
-        { &gen_op_##op, "crossed", build_binary, &two_crossed, 0 }
+        { &gen_op_##op, "crossed", build_binary, &two_crossed, 0 },                                \
+        { &gen_op_##op, "same, 48", build_binary, &two_vectors, kinks },                           \
+        { &gen_op_##op, "b [N,1,1,48]", build_binary, &two_vector_c, kinks },                      \
+        { &gen_op_##op, "48, b one a cell", build_binary, &two_vector_1, kinks }
+
+#define MIXED_ROWS(op, build)                                                                      \
+    { &gen_op_##op, "f32 and another, same", build, &two_same, 0 },                                \
+        { &gen_op_##op, "f32 and another, long", build, &two_long, 0 },                            \
+        { &gen_op_##op, "f32 and another, [C]", build, &two_channels, 0 },                         \
+        { &gen_op_##op, "f32 and another, [N,1,1,48]", build, &two_vector_c, 0 },                  \
+        { &gen_op_##op, "f32 and another, cells", build, &two_vector_1, 0 }
 
 #define BINARY_BENCH(op)                                                                           \
     { &gen_op_##op, "64x64x48", build_binary, &two_large, CHECK_BENCH },                           \
@@ -177,6 +204,24 @@ static gen_node *build_cast_index(check *c)
     return gen_cast(c->g, x, GEN_F32);
 }
 
+static gen_node *build_cast_narrow(check *c)
+{
+    gen_node *x = check_in_index(c, *(const gen_shape *)c->arg, GEN_I64, 0, 256);
+    return gen_cast(c->g, x, c->dtype == GEN_F32 ? GEN_U8 : GEN_I32);
+}
+
+/* Far from 0, where rounding to a whole number is no difference. */
+static gen_node *build_cast_whole(check *c)
+{
+    gen_node *x = check_in_range(c, *(const gen_shape *)c->arg, -1e6, 1e6);
+    return gen_cast(c->g, x, c->dtype == GEN_F32 ? GEN_I32 : GEN_I64);
+}
+
+static gen_node *build_cast_half(check *c)
+{
+    return gen_cast(c->g, check_in(c, *(const gen_shape *)c->arg), GEN_F16);
+}
+
 static gen_node *build_stop(check *c)
 {
     return gen_stop_gradient(c->g, check_in(c, *(const gen_shape *)c->arg));
@@ -203,7 +248,9 @@ const check_case check_elementwise[] = {
     UNARY_ROWS(clamp, clamp, CHECK_NO_GRAD),
     BINARY_ROWS(add, 0),
     BINARY_BENCH(add),
+    MIXED_ROWS(add, build_add_f32),
     BINARY_ROWS(sub, 0),
+    MIXED_ROWS(sub, build_f32_sub),
     BINARY_ROWS(mul, 0),
     BINARY_BENCH(mul),
     BINARY_ROWS(div, 0),
@@ -218,6 +265,9 @@ const check_case check_elementwise[] = {
     { &gen_op_cast, "to f64 or f32", build_cast_up, &odd, 0 },
     { &gen_op_cast, "f32 to bf16 and back", build_cast_bf16, &line, 0 },
     { &gen_op_cast, "i32 to f32", build_cast_index, &odd, 0 },
+    { &gen_op_cast, "i64 to u8 or i32", build_cast_narrow, &line, 0 },
+    { &gen_op_cast, "to whole numbers", build_cast_whole, &line, CHECK_NO_GRAD },
+    { &gen_op_cast, "to f16", build_cast_half, &odd, 0 },
     { &gen_op_cast, "18x64x64x96", build_cast_bf16, &large, CHECK_BENCH },
     { &gen_op_stop_gradient, "odd", build_stop, &odd, CHECK_NO_GRAD },
     { 0 },

@@ -46,6 +46,11 @@ gen_node *check_in_low(check *c, gen_shape s)
     return add_input(c, s, c->dtype, (check_input){ .lo = -1, .hi = 1 });
 }
 
+gen_node *check_in_f32(check *c, gen_shape s)
+{
+    return add_input(c, s, GEN_F32, (check_input){ .lo = -1, .hi = 1 });
+}
+
 gen_node *check_in_apart(check *c, gen_shape s)
 {
     return add_input(c, s, usual_type(c),

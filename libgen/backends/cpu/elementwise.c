@@ -147,26 +147,6 @@ static gen_status run_job(void *state, const void *const in[], void *const out[]
 
 /* ---- preparing ----------------------------------------------------------------------------- */
 
-/* Drops axes of size 1 and joins neighbours that every input crosses with one stride. */
-static void collapse(gen_walk *w)
-{
-    int n = 0;
-    for (int i = 0; i < w->shape.rank; i++) {
-        int64_t dim = w->shape.dim[i];
-        bool joins = n > 0;
-        if (dim == 1)
-            continue;
-        for (int k = 0; k < INPUTS && joins; k++)
-            joins = w->step[k][n - 1] == w->step[k][i] * dim;
-        n -= joins;
-        w->shape.dim[n] = joins ? w->shape.dim[n] * dim : dim;
-        for (int k = 0; k < INPUTS; k++)
-            w->step[k][n] = w->step[k][i];
-        n++;
-    }
-    w->shape.rank = n;
-}
-
 static int64_t count_rows(const gen_walk *w)
 {
     int64_t n = 1;
@@ -242,7 +222,7 @@ static gen_status make_job(gen_prepare *p, const job *like, const gen_walk *walk
         j->input[i] = used++;
         j->in[i] = n->in[j->input[i]]->dtype[0];
     }
-    collapse(&j->rows);
+    gen_walk_join(&j->rows);
     choose_run(j);
     if (like->spread)
         spread_scalars(j);

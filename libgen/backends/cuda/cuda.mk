@@ -18,6 +18,7 @@ CUDA := \
     libgen/backends/cuda/elementwise.c \
 
 CUDA_KERNELS := \
+    libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
 
 # Stand-ins for cuDNN and cuBLASLt.
