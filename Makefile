@@ -396,6 +396,7 @@ TESTS := \
     tests/unit/archive.c \
     tests/unit/backend.c \
     tests/unit/crop.c \
+    tests/unit/cuda_emulator.c \
     tests/unit/advection.c \
     tests/unit/base.c \
     tests/unit/checkpoint.c \

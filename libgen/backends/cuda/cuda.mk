@@ -21,27 +21,18 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
 
-# Stand-ins for cuDNN and cuBLASLt.
-CUDA_STANDINS := \
-    tests/cuda/cublaslt.cc \
-    tests/cuda/cudnn.cc \
-    tests/cuda/cudnn_graph.cc \
-    tests/cuda/cudnn_math.cc \
-
-# The least of a runtime, where they are tested alone.
-CUDA_AT_ONCE := \
-    tests/cuda/at_once.cc \
-
-# Test programs that include CUDA's headers.
-CUDA_TESTS := \
-    tests/unit/cublaslt_standin.c \
-    tests/unit/cudnn_real.c \
-    tests/unit/cudnn_standin.c \
-
-TESTS += $(if $(HAVE_CUDA),$(CUDA_TESTS))
-
 # The emulator that runs them on the processor, for tests (tests/cuda/README.md).
-CUDA_EMULATOR := $(wildcard tests/cuda/runtime.cc) $(CUDA_STANDINS)
+CUDA_EMULATOR := \
+    tests/cuda/grid.cc \
+    tests/cuda/memory.cc \
+    tests/cuda/runtime.cc \
+    tests/cuda/state.cc \
+    tests/cuda/stream.cc \
+
+# Kernels that the emulator is tested with.
+CUDA_SELFTEST := \
+    tests/cuda/selftest.cu \
+
 
 # ---- libgen-cuda.so ------------------------------------------------------------------------------
 # It takes libgen's functions from whoever loads it: the program, or libgen.so.
@@ -64,8 +55,8 @@ $(B)/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%=$(B)/obj/%.o)
 	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
 
 # The same host code and kernels on the emulator of tests/cuda.
-EMULATED := $(if $(HAVE_CUDA),$(if $(wildcard tests/cuda/runtime.cc),$(B)/tests/cuda/libgen-cuda.so))
-EMULATOR_FLAGS := -std=c++17 $(OPT) -fPIC -fvisibility=hidden -Wall -Wextra $(WERROR) -DGEN_EMULATED -I. -I$(B)/include \
+EMULATED := $(if $(HAVE_CUDA),$(if $(CUDA_EMULATOR),$(B)/tests/cuda/libgen-cuda.so))
+EMULATOR_FLAGS := -std=c++17 $(OPT) -fPIC -fvisibility=hidden -Wall -Wextra -Wno-unknown-pragmas $(WERROR) -DGEN_EMULATED -I. -I$(B)/include \
     -isystem $(CUDA_HOME)/include $(SANITIZE)
 $(B)/obj/%.emulated.o: %.cu $(B)/flags | ready $(STAGED)
 	@mkdir -p $(@D)
@@ -77,8 +68,8 @@ $(B)/tests/cuda/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%.cu=$(B)/obj
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(EMULATOR_FLAGS) -shared -Wl,-Bsymbolic -o $@ $^ $(LDFLAGS)
 
-$(CUDA_TESTS:%.c=$(B)/%): private PKG_CFLAGS += -isystem $(CUDA_HOME)/include
-$(B)/tests/unit/cudnn_real: private TEST_LIBS += -L$(CUDA_LIB) -lcudnn -Wl,-rpath,$(CUDA_LIB)
-$(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: private TEST_LIBS += -lstdc++
-$(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: \
-    $(patsubst %.cc,$(B)/obj/%.o,$(CUDA_STANDINS) $(CUDA_AT_ONCE))
+ifneq ($(HAVE_CUDA),)
+$(B)/tests/unit/cuda_emulator: private PKG_CFLAGS += -isystem $(CUDA_HOME)/include -DGEN_WITH_CUDA=1
+$(B)/tests/unit/cuda_emulator: private TEST_LIBS += -lstdc++
+$(B)/tests/unit/cuda_emulator: $(CUDA_EMULATOR:%.cc=$(B)/obj/%.o) $(CUDA_SELFTEST:%.cu=$(B)/obj/%.emulated.o)
+endif
