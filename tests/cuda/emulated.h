@@ -41,6 +41,19 @@ EMULATED_API long emulated_waiting(void);
  * Memory and streams stay. */
 EMULATED_API void emulated_revive(void);
 
+/* What the stand-in for cuDNN offers from now on; GEN_EMULATED_CUDNN says the same at the start.
+ * "default": three engines for f32 (one without equal bytes, whose results are off by 3 %; one that
+ * reads TF32; one without fault), two for bf16, one as fall-back. "no_engines": none.
+ * "no_fusion": none for more than one operation. "unaligned": none where the channels are no
+ * multiple of 8 (bf16) or 4 (f32). "f32_dw": none for weight gradients in f32 of bf16. "refused":
+ * plans of all but the fall-back are refused. */
+EMULATED_API void emulated_cudnn(const char *what);
+/* The same for cuBLASLt, GEN_EMULATED_CUBLAS: "default" or "no_algorithms". */
+EMULATED_API void emulated_cublas(const char *what);
+/* Handles and descriptors of each that were not destroyed. */
+EMULATED_API long emulated_live_cudnn(void);
+EMULATED_API long emulated_live_cublas(void);
+
 /* ---- for stand-ins of other libraries -------------------------------------------------------- */
 
 /* Counts a call of this kind and says whether it is to fail. */

@@ -21,8 +21,28 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
 
+# Stand-ins for cuDNN and cuBLASLt, part of the emulator.
+CUDA_STANDINS := \
+    tests/cuda/cublaslt.cc \
+    tests/cuda/cudnn.cc \
+    tests/cuda/cudnn_graph.cc \
+    tests/cuda/cudnn_json.cc \
+    tests/cuda/cudnn_math.cc \
+
+# The least of a runtime, where they are tested alone.
+CUDA_AT_ONCE := \
+    tests/cuda/at_once.cc \
+
+# Test programs that there are with CUDA only.
+CUDA_TESTS := \
+    tests/unit/cublaslt_standin.c \
+    tests/unit/cudnn_real.c \
+    tests/unit/cudnn_standin.c \
+
+TESTS += $(if $(HAVE_CUDA),$(CUDA_TESTS))
+
 # The emulator that runs them on the processor, for tests (tests/cuda/README.md).
-CUDA_EMULATOR := \
+CUDA_EMULATOR := $(CUDA_STANDINS) \
     tests/cuda/grid.cc \
     tests/cuda/memory.cc \
     tests/cuda/runtime.cc \
@@ -73,3 +93,8 @@ $(B)/tests/unit/cuda_emulator: private PKG_CFLAGS += -isystem $(CUDA_HOME)/inclu
 $(B)/tests/unit/cuda_emulator: private TEST_LIBS += -lstdc++
 $(B)/tests/unit/cuda_emulator: $(CUDA_EMULATOR:%.cc=$(B)/obj/%.o) $(CUDA_SELFTEST:%.cu=$(B)/obj/%.emulated.o)
 endif
+$(CUDA_TESTS:%.c=$(B)/%): private PKG_CFLAGS += -isystem $(CUDA_HOME)/include
+$(B)/tests/unit/cudnn_real: private TEST_LIBS += -L$(CUDA_LIB) -lcudnn -Wl,-rpath,$(CUDA_LIB)
+$(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: private TEST_LIBS += -lstdc++
+$(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: \
+    $(patsubst %.cc,$(B)/obj/%.o,$(CUDA_STANDINS) $(CUDA_AT_ONCE))
