@@ -50,7 +50,8 @@ gen_node *check_in_index(check *c, gen_shape s, gen_dtype t, int64_t lo, int64_t
 enum {
     CHECK_BENCH = 1,   /* only timed (--bench): too large to compare in `make test` */
     CHECK_NO_GRAD = 2, /* the gradient is not the derivative, on purpose (stop_gradient) */
-    CHECK_REFUSED = 4  /* asking for the gradient must be an error (ops without grad: implied) */
+    CHECK_REFUSED = 4, /* asking for the gradient must be an error (ops without grad: implied) */
+    CHECK_OPTIONAL = 8 /* a form that only the plan makes: a device may take it or not */
 };
 
 typedef struct check_case {

@@ -568,7 +568,7 @@ int check_kernels(const check_case *k)
         for (const gen_kernel *const *i = configs[0].b->kernels; *i; i++)
             if (takes(*i, &t, configs[0].b, true) || takes(*i, &t, configs[0].b, false))
                 failed |= check_kernel(&t, *i);
-        if (!t.taken && !(t.n->op->flags & GEN_OP_VIEW)) {
+        if (!t.taken && !(t.n->op->flags & GEN_OP_VIEW) && !(k->flags & CHECK_OPTIONAL)) {
             print_error("%s, %s, %s: no kernel of %s takes it\n", k->op->name, k->name,
                         gen_dtype_name(t.dtype), configs[0].b->name);
             failed = 1;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libgen/backends/cuda/cudnn.h"
 #include "libgen/base/alloc.h"
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -187,6 +188,7 @@ static void far_free_recording(void *recording)
 /* ---- open and close -------------------------------------------------------------------------- */
 
 static const gen_kernel *const *const groups[] = {
+    gen_cuda_conv_kernels,
     gen_cuda_elementwise_kernels,
 };
 
@@ -211,6 +213,7 @@ static void close_cuda(gen_backend *b)
 {
     gen_cuda *c = b->impl;
     if (c) {
+        gen_cudnn_plans_free(c->plans);
         if (c->dnn)
             (void)cudnnDestroy(c->dnn);
         if (c->blas)

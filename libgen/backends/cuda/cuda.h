@@ -22,6 +22,7 @@ typedef struct gen_cuda { /* gen_backend.impl */
     cudaStream_t stream; /* everything is queued here */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
+    struct gen_cudnn_plan *plans; /* of convolutions: cudnn.h */
     char name[16], text[256];
 } gen_cuda;
 
@@ -77,9 +78,13 @@ GEN_API const char *gen_cuda_version(void); /* GEN_VERSION of its build */
 GEN_API const gen_kernel *const *gen_cuda_kernels(void);
 /* On success the backend owns `host`. */
 GEN_API gen_status gen_cuda_open(gen_backend **out, int device, gen_backend *host);
+/* Whether cuDNN takes a conv, conv_transpose or conv_dw node as far as can be said without a
+ * device: its descriptors and operation graphs. */
+GEN_API gen_status gen_cuda_check_conv(const gen_node *n, bool tf32);
 
 /* ---- lists of kernels, one a file, best first; each ends with NULL --------------------------- */
 
+extern const gen_kernel *const gen_cuda_conv_kernels[];
 extern const gen_kernel *const gen_cuda_elementwise_kernels[];
 
 #endif

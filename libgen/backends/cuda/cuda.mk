@@ -14,11 +14,15 @@ CUDA_SHARED := $(if $(HAVE_CUDA),$(B)/libgen-cuda.so)
 
 # libgen-cuda.so: host code, and kernels that nvcc compiles.
 CUDA := \
+    libgen/backends/cuda/conv.c \
     libgen/backends/cuda/cuda.c \
+    libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
+    libgen/backends/cuda/plan_cache.c \
 
 CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
+    libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
 
 # Stand-ins for cuDNN and cuBLASLt, part of the emulator.
