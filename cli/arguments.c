@@ -32,9 +32,12 @@ static const gen_option compute_options[] = {
     { GEN_OPT_INT, "threads", 't', AT(threads), .min = 0, .max = 256, .value = "N",
       .help = "threads; 0 = all processors of this process" },
     { GEN_OPT_STRING, "device", 0, AT(device), .text = "cpu", .value = "DEVICE",
-      .help = "cpu, cuda, cuda:1 or auto" },
-    { GEN_OPT_CHOICE, "precision", 0, AT(precision), .choices = "f32|bf16",
-      .help = "storage of activations; sums are f32" },
+      .help =
+          "where networks are computed: cpu, cuda (the first NVIDIA GPU), cuda:1, or auto: cuda "
+          "where there is one, else the CPU" },
+    { GEN_OPT_CHOICE, "precision", 0, AT(precision), .choices = "f32|bf16|tf32",
+      .help = "storage of activations; sums are f32. tf32, on a GPU: f32 whose factors are rounded "
+              "to 10 bits in convolutions and products" },
     { GEN_OPT_STRING, "memory-budget", 0, AT(memory_budget_text), .value = "SIZE",
       .help = "most memory for a network's activations, e.g. 2G" },
     { GEN_OPT_END },
@@ -250,6 +253,18 @@ static gen_status check_operands(const gen_run *r, const gen_command *c)
     return GEN_OK;
 }
 
+static gen_status check_common(gen_run *r)
+{
+    gen_common *c = &r->common;
+    if (c->memory_budget_text)
+        GEN_TRY(
+            gen_parse_bytes(c->memory_budget_text, "option --memory-budget", &c->memory_budget));
+    if (gen_run_tf32(r) && strcmp(c->device, "cpu") == 0)
+        return gen_fail(GEN_EINVAL, "--precision tf32 is for GPUs, the device is the CPU: expected "
+                                    "f32 or bf16, or --device cuda");
+    return GEN_OK;
+}
+
 static bool asks_help(char *const *words, int n)
 {
     for (int i = 0; i < n && strcmp(words[i], "--"); i++)
@@ -279,9 +294,7 @@ gen_status gen_arguments_parse(gen_run *r, const gen_command *c, char *const *wo
     if (!r->common.device)
         r->common.device = "cpu";
     GEN_TRY(take_words(&p));
-    if (r->common.memory_budget_text)
-        GEN_TRY(gen_parse_bytes(r->common.memory_budget_text, "option --memory-budget",
-                                &r->common.memory_budget));
+    GEN_TRY(check_common(r));
     return check_operands(r, c);
 }
 
@@ -310,7 +323,12 @@ const char *gen_run_text(const gen_run *r, const char *name, int index)
 
 gen_dtype gen_run_dtype(const gen_run *r)
 {
-    return r->common.precision ? GEN_BF16 : GEN_F32;
+    return r->common.precision == GEN_PRECISION_BF16 ? GEN_BF16 : GEN_F32;
+}
+
+bool gen_run_tf32(const gen_run *r)
+{
+    return r->common.precision == GEN_PRECISION_TF32;
 }
 
 /* ---- help ----------------------------------------------------------------------------------- */

@@ -40,12 +40,14 @@ typedef struct gen_radar_input {
     int64_t fill_gap;             /* gen_radar_fill */
 } gen_radar_input;
 
+enum { GEN_PRECISION_F32, GEN_PRECISION_BF16, GEN_PRECISION_TF32 };
+
 typedef struct gen_common {
     const char *model, *output;   /* NULL when not given */
     int64_t force;
     int64_t threads;              /* 0 = all */
     const char *device;           /* "cpu" */
-    int64_t precision;            /* 0 = f32, 1 = bf16; gen_run_dtype() */
+    int64_t precision;            /* GEN_PRECISION_*; gen_run_dtype(), gen_run_tf32() */
     const char *memory_budget_text;
     uint64_t memory_budget;       /* bytes; 0 = not given. Filled by main from the text */
     int64_t seed, samples;        /* samples: 1 when not given */
@@ -83,8 +85,9 @@ typedef struct gen_command {
 int gen_run_given(const gen_run *r, const char *name);
 const char *gen_run_text(const gen_run *r, const char *name, int i);
 
-/* --precision as a dtype. */
+/* --precision as a dtype, and whether it is tf32, which stores f32. */
 gen_dtype gen_run_dtype(const gen_run *r);
+bool gen_run_tf32(const gen_run *r);
 
 /* Non-zero after SIGINT or SIGTERM, for loops of the verb's own. run then returns GEN_ECANCELED. */
 int gen_run_canceled(void);

@@ -13,6 +13,7 @@
 #include <libgen/random.h>
 
 #include "cli/networks.h"
+#include "libgen/backends/backend.h"
 #include "libgen/base/json.h"
 #include "libgen/model/network.h"
 
@@ -24,6 +25,13 @@ struct session {
     gen_network network;
     gen_backend *backend;
     gen_plan *plan;
+};
+
+/* How it is run. */
+struct way {
+    gen_backend *on;
+    gen_dtype dtype;
+    bool tf32;
 };
 
 static void session_close(struct session *s)
@@ -46,10 +54,12 @@ static gen_status session_open(struct session *s, const gen_run *r, const gen_po
 }
 
 /* `last`: no other plan of this model will be made, so its weights are held packed only. */
-static gen_status session_plan(struct session *s, const gen_run *r, gen_dtype precision, bool last)
+static gen_status session_plan(struct session *s, const gen_run *r, const struct way *way,
+                               bool last)
 {
     gen_node *outputs[GEN_MAX_PORTS];
-    const gen_plan_options options = { .precision = precision,
+    const gen_plan_options options = { .precision = way->dtype,
+                                       .tf32 = way->tf32,
                                        .memory_budget = r->common.memory_budget,
                                        .consume_params = last,
                                        .estimate_only = r->common.plan };
@@ -57,7 +67,13 @@ static gen_status session_plan(struct session *s, const gen_run *r, gen_dtype pr
         outputs[i] = s->network.out[i].node;
     gen_plan_free(&s->plan);
     return gen_plan_create(&s->plan, s->network.g, outputs, s->network.n_out, s->model->params,
-                           s->backend, &options);
+                           way->on, &options);
+}
+
+/* As the call asks for. */
+static struct way asked(const struct session *s, const gen_run *r)
+{
+    return (struct way){ .on = s->backend, .dtype = gen_run_dtype(r), .tf32 = gen_run_tf32(r) };
 }
 
 /* Noise from (seed, name of the input); other inputs get uniform numbers in [0, 1). */
@@ -199,7 +215,8 @@ static gen_status run_arrays(struct session *s, struct arrays *a, gen_run *r)
     GEN_TRY(check_ranks(s->model, a));
     GEN_TRY(session_open(s, r, a->port, a->n));
     GEN_TRY(read_targets(s, r, port, path));
-    GEN_TRY(session_plan(s, r, gen_run_dtype(r), true));
+    const struct way way = asked(s, r);
+    GEN_TRY(session_plan(s, r, &way, true));
     if (r->common.plan)
         return gen_plan_dump(s->plan, 0, stdout);
     GEN_TRY(set_inputs(s, a, (uint64_t)r->common.seed));
@@ -262,10 +279,19 @@ static gen_status time_runs(struct session *s, gen_run *r, int runs)
         sum += t;
     }
     gen_plan_info info = gen_plan_describe(s->plan);
+    const gen_backend *b = s->backend;
+    printf("on %s%s%s\n", b->name, b->text ? ": " : "", b->text ? b->text : "");
     printf("first run %.3f s; %d more: best %.3f s, mean %.3f s; %.1f GFLOP, %.1f GFLOP/s\n", first,
            runs, best, sum / runs, info.flops / 1e9, info.flops / 1e9 / best);
-    printf("activations %.1f MB, packed weights %.1f MB\n", (double)info.slab_bytes / 1e6,
+    printf("activations %.1f MB, packed weights %.1f MB", (double)info.slab_bytes / 1e6,
            (double)info.packed_bytes / 1e6);
+    if (b->far) {
+        uint64_t left, total;
+        GEN_TRY(b->far->room(b->far->ctx, &left, &total));
+        printf("; in use on the device, by all programs, %.1f of %.1f MB",
+               (double)(total - left) / 1e6, (double)total / 1e6);
+    }
+    printf("\n");
     return GEN_OK;
 }
 
@@ -286,7 +312,8 @@ static gen_status bench(struct session *s, gen_run *r)
     }
     GEN_TRY(session_open(s, r, port, n));
     double loaded = seconds();
-    GEN_TRY(session_plan(s, r, gen_run_dtype(r), true));
+    const struct way way = asked(s, r);
+    GEN_TRY(session_plan(s, r, &way, true));
     printf("load %.3f s, plan %.3f s\n", loaded - start, seconds() - loaded);
     for (int i = 0; i < s->network.n_in; i++)
         fill_input(s, i, (uint64_t)r->common.seed);
@@ -330,9 +357,14 @@ done:
     return status;
 }
 
-static gen_status run_in(struct session *s, gen_run *r, gen_dtype precision, gen_tensor *copy)
+static const char *way_name(const struct way *way)
 {
-    GEN_TRY(session_plan(s, r, precision, false));
+    return way->tf32 ? "tf32" : gen_dtype_name(way->dtype);
+}
+
+static gen_status run_in(struct session *s, gen_run *r, const struct way *way, gen_tensor *copy)
+{
+    GEN_TRY(session_plan(s, r, way, false));
     for (int i = 0; i < s->network.n_in; i++)
         fill_input(s, i, (uint64_t)r->common.seed);
     GEN_TRY(gen_plan_run(s->plan, &r->progress));
@@ -344,45 +376,79 @@ static gen_status run_in(struct session *s, gen_run *r, gen_dtype precision, gen
         if (bad)
             return gen_fail(GEN_ENUMERIC,
                             "output '%s' holds %" PRId64 " values that are not "
-                            "finite, in %s",
-                            s->network.out[i].name, bad, gen_dtype_name(precision));
+                            "finite, in %s on %s",
+                            s->network.out[i].name, bad, way_name(way), way->on->name);
     }
     return GEN_OK;
 }
 
+/* The ways to compare: first f32 on the CPU, which the others should be near to. */
+enum { MOST_WAYS = 4 };
+
+static int ways(const struct session *s, struct way way[MOST_WAYS])
+{
+    gen_backend *b = s->backend;
+    int n = 0;
+    way[n++] = (struct way){ .on = b->host ? b->host : b };
+    if (b->host) {
+        way[n++] = (struct way){ .on = b };
+        way[n++] = (struct way){ .on = b, .tf32 = true };
+    }
+    way[n++] = (struct way){ .on = b, .dtype = GEN_BF16 };
+    return n;
+}
+
+static void print_difference(gen_json_writer *w, bool text, const struct way *way,
+                             const gen_backend *reference, gen_difference d)
+{
+    char key[32], on[32] = "", on_reference[32] = "";
+    if (way->on != reference) {
+        snprintf(on, sizeof on, " on %s", way->on->name);
+        snprintf(on_reference, sizeof on_reference, " on %s", reference->name);
+    }
+    if (text)
+        printf("; %s%s differs from f32%s by %.2e (max|d|/max|f32|), %.2e (norms)", way_name(way),
+               on, on_reference, d.relative, d.norm);
+    snprintf(key, sizeof key, "%s_error", way_name(way));
+    gen_json_put_real(w, key, d.relative);
+    snprintf(key, sizeof key, "%s_error_norm", way_name(way));
+    gen_json_put_real(w, key, d.norm);
+}
+
 static void print_outputs(const struct session *s, gen_json_writer *w, bool text,
-                          const gen_tensor *f32, const gen_tensor *bf16)
+                          const struct way *way, gen_tensor out[][GEN_MAX_PORTS], int n)
 {
     char shape[GEN_SHAPE_TEXT];
+    gen_json_put_string(w, "device", s->backend->name);
     gen_json_open(w, "outputs", '[');
     for (int i = 0; i < s->network.n_out; i++) {
-        gen_difference d = gen_compare(&bf16[i], &f32[i]);
         gen_json_open(w, NULL, '{');
         gen_json_put_string(w, "name", s->network.out[i].name);
-        gen_json_put_string(w, "shape", gen_shape_text(f32[i].shape, shape));
-        gen_json_put_real(w, "bf16_error", d.relative);
-        gen_json_put_real(w, "bf16_error_norm", d.norm);
-        gen_json_close(w, '}');
+        gen_json_put_string(w, "shape", gen_shape_text(out[0][i].shape, shape));
         if (text)
-            printf("output '%s' %s: finite; bf16 differs from f32 by %.2e (max|d|/max|f32|), %.2e "
-                   "(norms)\n",
-                   s->network.out[i].name, shape, d.relative, d.norm);
+            printf("output '%s' %s: finite", s->network.out[i].name, shape);
+        for (int k = 1; k < n; k++)
+            print_difference(w, text, &way[k], way[0].on, gen_compare(&out[k][i], &out[0][i]));
+        if (text)
+            printf("\n");
+        gen_json_close(w, '}');
     }
     gen_json_close(w, ']');
 }
 
-static gen_status run_twice(struct session *s, gen_run *r, gen_json_writer *w)
+static gen_status run_each_way(struct session *s, gen_run *r, gen_json_writer *w)
 {
-    gen_status status;
-    gen_tensor f32[GEN_MAX_PORTS] = { 0 }, bf16[GEN_MAX_PORTS] = { 0 };
-    GEN_GOTO(run_in(s, r, GEN_F32, f32));
-    GEN_GOTO(run_in(s, r, GEN_BF16, bf16));
-    print_outputs(s, w, !r->common.json, f32, bf16);
+    gen_status status = GEN_OK;
+    struct way way[MOST_WAYS];
+    gen_tensor out[MOST_WAYS][GEN_MAX_PORTS] = { 0 };
+    int n = ways(s, way);
+    for (int k = 0; k < n; k++)
+        GEN_GOTO(run_in(s, r, &way[k], out[k]));
+    print_outputs(s, w, !r->common.json, way, out, n);
 done:
-    for (int i = 0; i < GEN_MAX_PORTS; i++) {
-        gen_tensor_free(&f32[i]);
-        gen_tensor_free(&bf16[i]);
-    }
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < GEN_MAX_PORTS; i++)
+            gen_tensor_free(&out[k][i]);
     return status;
 }
 
@@ -400,7 +466,7 @@ static gen_status check(struct session *s, gen_run *r, gen_json_writer *w)
     gen_json_put_string(w, "network", s->model->arch->name);
     gen_json_put_int(w, "tensors", tensors);
     gen_json_put_bool(w, "finite", true);
-    return run_twice(s, r, w);
+    return run_each_way(s, r, w);
 }
 
 static gen_status check_companion(gen_run *r, const gen_arch *arch, gen_json_writer *w)

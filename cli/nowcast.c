@@ -8,6 +8,7 @@
 
 #include "cli/models.h"
 #include "cli/nowcast.h"
+#include "libgen/backends/backend.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/json.h"
 
@@ -185,11 +186,14 @@ static gen_status prepare(forecast *f)
     GEN_TRY(gen_trained_compare(&f->trained, f->s, n->lead_steps, say_unlike, f));
     n->seed = (uint64_t)c->seed;
     n->threads = (int)c->threads;
-    n->device = c->device;
     n->precision = (int)gen_run_dtype(f->run);
+    n->tf32 = gen_run_tf32(f->run);
     n->memory_budget = c->memory_budget;
     n->progress = f->run->progress;
-    GEN_TRY(history_text(&f->history, f->run));
+    if (n->method == GEN_NOWCAST_DGMR)
+        GEN_TRY(gen_backend_open(&f->backend, c->device, (int)c->threads));
+    n->backend = f->backend;
+    GEN_TRY(history_text(&f->history, f->run, f->backend));
     return describe_forecast(f);
 }
 
@@ -275,6 +279,7 @@ static gen_status report(const forecast *f)
     gen_json_put_int(&w, "height", f->s->grid.height);
     gen_json_put_int(&w, "width", f->s->grid.width);
     gen_json_put_int(&w, "pictures", f->pictures);
+    gen_json_put_string(&w, "device", f->backend ? f->backend->name : "cpu");
     gen_json_put_string(&w, "model", n->method == GEN_NOWCAST_DGMR ? f->choice.model : NULL);
     gen_json_put_string(&w, "comment", f->comment);
     GEN_TRY(products_series_json(&f->products, &w));
@@ -292,6 +297,7 @@ static void forecast_free(forecast *f)
     gen_radar_free(&f->s);
     gen_radar_free(&f->observed);
     gen_model_free(&f->model);
+    gen_backend_close(&f->backend);
     file_list_free(&f->files);
     gen_free(f->history);
     gen_free(f->source);

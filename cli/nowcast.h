@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include <libgen/model.h>
+#include <libgen/plan.h>
 #include <libgen/plot.h>
 
 #include "cli/products.h"
@@ -44,6 +45,7 @@ typedef struct forecast {
     gen_model *model; /* of method dgmr, else NULL */
     char digest[65];  /* its */
     gen_trained trained;
+    gen_backend *backend; /* of method dgmr, else NULL */
     gen_nowcast_options nowcast;
     gen_forecast *file;
     product_call products;

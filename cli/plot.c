@@ -98,7 +98,7 @@ static gen_status run(gen_run *r)
     GEN_GOTO(refuse_input(&files, r->common.output));
     GEN_GOTO(choose_film(r, &film));
     GEN_GOTO(plot_maps_read(&maps, r, &files, film));
-    GEN_GOTO(history_text(&made, r));
+    GEN_GOTO(history_text(&made, r, NULL));
     gen_plot_options p = { .title = o->title ? o->title : maps.heading,
                            .subtitle = *maps.source ? maps.source : NULL,
                            .made = made,

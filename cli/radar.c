@@ -51,7 +51,7 @@ static gen_status run_simulate(gen_run *r)
     GEN_TRY(gen_time_parse(o->start, &o->o.start));
     leave_hdf5_at_exit();
     GEN_GOTO(gen_radar_simulate(&s, &o->o));
-    GEN_GOTO(history_text(&history, r));
+    GEN_GOTO(history_text(&history, r, NULL));
     GEN_GOTO(gen_radar_write(s, r->common.output, o->precision, history, r->common.force));
 done:
     gen_free(history);

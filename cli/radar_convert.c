@@ -111,7 +111,7 @@ static gen_status run_convert(gen_run *r)
     GEN_GOTO(file_list_fill(&files, r));
     GEN_GOTO(refuse_input(&files, r->common.output));
     GEN_GOTO(read_until(&s, r, &files, NULL, 0));
-    GEN_GOTO(history_text(&history, r));
+    GEN_GOTO(history_text(&history, r, NULL));
     if (format->sequence)
         GEN_GOTO(format->sequence(s, r->common.output, o->precision, history, r->common.force));
     if (!format->sequence) {

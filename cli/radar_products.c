@@ -93,7 +93,7 @@ static gen_status write_products(const product_call *c, const settings *s, gen_f
     char *history = NULL;
     if (!c->run->common.output || !c->any)
         return GEN_OK;
-    GEN_TRY(history_text(&history, c->run));
+    GEN_TRY(history_text(&history, c->run, NULL));
     const gen_products_info info = { .floats = s->encoding == 1,
                                      .force = c->run->common.force,
                                      .source = f->path,

@@ -15,6 +15,7 @@
 
 #include "cli/terminal.h"
 #include "cli/weather_files.h"
+#include "libgen/backends/backend.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
 #include "libgen/base/json.h"
@@ -469,6 +470,7 @@ static gen_status describe(training *t)
     gen_json_open(&w, NULL, '{');
     gen_json_put_string(&w, "command", t->r->command_line);
     gen_json_put_string(&w, "libgen", gen_version());
+    gen_json_put_string(&w, "device", t->backend->name);
     gen_json_put_string(&w, "network", gen_dgmr_arch.name);
     gen_json_put_int(&w, "context", t->generator.frames);
     gen_json_put_raw(&w, "config", t->config);
@@ -515,10 +517,11 @@ static gen_status prepare(training *t)
                                          .cookie = t,
                                          .steps = o->steps,
                                          .plan = { .precision = gen_run_dtype(t->r),
+                                                   .tf32 = gen_run_tf32(t->r),
                                                    .memory_budget = c->memory_budget,
                                                    .estimate_only = c->plan } };
     GEN_TRY(make_params(t));
-    GEN_TRY(gen_backend_open(&t->backend, c->device ? c->device : "cpu", (int)c->threads));
+    GEN_TRY(gen_backend_open(&t->backend, c->device, (int)c->threads));
     GEN_TRY(gen_dgmr_trainer_create(&t->trainer, t->params, t->backend, &settings));
     if (c->plan)
         return GEN_OK;

@@ -135,7 +135,7 @@ static gen_status run(gen_run *r)
     GEN_GOTO(read_run(&t));
     GEN_GOTO(r->common.output ? gen_strdup(&t.pictures_in, r->common.output)
                               : picture_file(t.folder, "report", &t.pictures_in));
-    GEN_GOTO(history_text(&t.made, r));
+    GEN_GOTO(history_text(&t.made, r, NULL));
     GEN_GOTO(plan_pictures(&t, &made));
     GEN_GOTO(draw_pictures(&t));
     GEN_GOTO(report_print(&t));

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libgen/backends/backend.h"
 #include "libgen/base/alloc.h"
 #include "libgen/base/file.h"
 
@@ -267,11 +268,14 @@ gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_lis
                     gen_time_text(newest, b));
 }
 
-gen_status history_text(char **out, const gen_run *r)
+gen_status history_text(char **out, const gen_run *r, const gen_backend *b)
 {
-    size_t size = strlen(r->command_line) + 64;
+    size_t size = strlen(r->command_line) + 512;
+    const char *on = b ? ", on " : "", *name = b ? b->name : "";
+    const char *text = b && b->text ? b->text : "";
     GEN_TRY(GEN_ALLOC(out, size, "history"));
-    snprintf(*out, size, "%s (libgen %s)", r->command_line, gen_version());
+    snprintf(*out, size, "%s (libgen %s%s%s%s%s)", r->command_line, gen_version(), on, name,
+             *text ? ": " : "", text);
     return GEN_OK;
 }
 

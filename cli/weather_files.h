@@ -5,6 +5,7 @@
 #ifndef CLI_WEATHER_FILES_H
 #define CLI_WEATHER_FILES_H
 
+#include <libgen/plan.h>
 #include <libgen/weather.h>
 
 #include "cli/command.h"
@@ -48,9 +49,9 @@ gen_status radar_part(gen_radar_sequence *s, const gen_run *r);
 gen_status read_until(gen_radar_sequence **out, const gen_run *r, const file_list *l,
                       const char *at, int64_t frames);
 
-/* "gen nowcast a.nc -o b.nc (libgen 0.1.0)": no date, so that the same call gives the same bytes.
- */
-gen_status history_text(char **out, const gen_run *r);
+/* "gen nowcast a.nc -o b.nc (libgen 0.1.0, on cpu)": no date, so that the same call gives the same
+ * bytes. b: what a network was computed on, or NULL. */
+gen_status history_text(char **out, const gen_run *r, const gen_backend *b);
 
 /* "2010-08-26 00:05 UTC", with seconds where there are some: for people. Returns buf. */
 const char *time_title(int64_t t, char buf[40]);

@@ -46,8 +46,8 @@ struct run {
     const gen_dgmr_config *c;
     int64_t height, width; /* of the caller's grid */
     int64_t padded_h, padded_w;
-    int64_t chunk; /* lead times the sampler's plan computes at a time */
-    gen_backend *backend;
+    int64_t chunk;                      /* lead times the sampler's plan computes at a time */
+    gen_backend *backend, *own_backend; /* own: when none was given */
     gen_plan *latent, *sampler;
     float *state[GEN_DGMR_LEVELS]; /* the conditioning stack's */
     float *kept;         /* [padded_h,padded_w] the newest frame, for a sampler that takes it */
@@ -87,6 +87,7 @@ static int report_share(void *cookie, const char *what, double done, double tota
 static gen_plan_options plan_options(const struct run *r)
 {
     return (gen_plan_options){ .precision = (gen_dtype)r->o->precision,
+                               .tf32 = r->o->tf32,
                                .memory_budget = r->o->memory_budget,
                                .consume_params = r->o->consume_model };
 }
@@ -390,8 +391,9 @@ gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
     r.newest = frames + (r.c->frames - 1) * height * width;
     GEN_GOTO(gen_alloc_raw((void **)&r.rain, (uint64_t)(options->lead_steps * height * width),
                            sizeof *r.rain, "nowcast: a member"));
-    GEN_GOTO(
-        gen_backend_open(&r.backend, options->device ? options->device : "cpu", options->threads));
+    if (!options->backend)
+        GEN_GOTO(gen_backend_open(&r.own_backend, options->device, options->threads));
+    r.backend = options->backend ? options->backend : r.own_backend;
     GEN_GOTO(find_motion(&r, frames));
     GEN_GOTO(run_conditioning(&r, frames));
     GEN_GOTO(plan_latent(&r, &r.latent));
@@ -405,7 +407,7 @@ gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
 done:
     gen_plan_free(&r.sampler);
     gen_plan_free(&r.latent);
-    gen_backend_close(&r.backend);
+    gen_backend_close(&r.own_backend);
     for (int i = 0; i < GEN_DGMR_LEVELS; i++)
         gen_free(r.state[i]);
     gen_motion_free(&r.motion);

@@ -226,8 +226,10 @@ typedef struct gen_nowcast_options {
     int64_t members;    /* 0 = 1. advection and persistence give equal members: ask for 1 */
     uint64_t seed;
     int threads;                   /* 0 = all */
-    const char *device;            /* NULL = "cpu" */
+    const char *device;            /* of the network; NULL = "cpu" */
+    struct gen_backend *backend;   /* that is open already, instead of a device; borrowed */
     int precision;                 /* gen_dtype: 0 = f32, GEN_BF16 */
+    int tf32;                      /* 1: see gen_plan_options.tf32 */
     const struct gen_model *model; /* for DGMR; borrowed */
     uint64_t memory_budget;        /* bytes for the network's activations; 0 = 1.5 kB a cell, at
                                        most 2 GB. Less means fewer lead times at a time */

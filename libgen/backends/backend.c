@@ -6,14 +6,28 @@
 #include "libgen/backends/cpu/cpu.h"
 #include "libgen/backends/cuda_library.h"
 
+/* The first GPU, or the processor where there is none that can be used. */
+static gen_status open_any(gen_backend **out, int threads)
+{
+    gen_status s = gen_cuda_library_open(out, "cuda", threads);
+    if (s == GEN_OK)
+        gen_log(GEN_LOG_INFO, "device auto: on %s, %s", (*out)->name, (*out)->text);
+    if (s != GEN_EDEVICE)
+        return s;
+    gen_log(GEN_LOG_INFO, "device auto: on the CPU; %s", gen_last_error());
+    return gen_cpu_open(out, threads);
+}
+
 gen_status gen_backend_open(gen_backend **out, const char *device, int threads)
 {
     *out = NULL;
     if (!device || strcmp(device, "cpu") == 0)
         return gen_cpu_open(out, threads);
+    if (strcmp(device, "auto") == 0)
+        return open_any(out, threads);
     if (strncmp(device, "cuda", 4) == 0 && (device[4] == 0 || device[4] == ':'))
         return gen_cuda_library_open(out, device, threads);
-    return gen_fail(GEN_EINVAL, "device '%s': expected cpu, cuda or cuda:NUMBER", device);
+    return gen_fail(GEN_EINVAL, "device '%s': " GEN_DEVICES_EXPECTED, device);
 }
 
 void gen_backend_close(gen_backend **b)

@@ -34,9 +34,9 @@ typedef struct gen_prepare {
     bool tf32;  /* f32 convolutions and products may round what they multiply to TF32 */
 
     /* Set by the kernel. */
-    void *state;             /* passed to run; freed by kernel->free */
-    uint64_t workspace;      /* bytes, 64-byte aligned, any content, shared between steps */
-    unsigned consumed;       /* bit i: constant input i was packed; run gets NULL for it */
+    void *state;        /* passed to run; freed by kernel->free */
+    uint64_t workspace; /* bytes, 64-byte aligned, any content, shared between steps */
+    unsigned consumed;  /* bit i: constant input i was packed; run gets NULL for it */
 } gen_prepare;
 
 struct gen_kernel {
@@ -90,6 +90,15 @@ GEN_API void gen_backend_close(gen_backend **b);
 
 /* The kernels of libgen-cuda.so, without a device; NULL where there is no such library. */
 GEN_API const gen_kernel *const *gen_cuda_kernels_built(void);
+/* A GPU as libgen-cuda.so finds it, whether it can be used or not. */
+typedef struct gen_gpu {
+    char name[256];   /* "NVIDIA H100 80GB HBM3" */
+    int major, minor; /* compute capability */
+    uint64_t bytes;   /* of its memory */
+    int driver;       /* newest CUDA that the driver is for: 13000 = 13.0 */
+} gen_gpu;
+/* Up to `most` of them; *n: how many there are. EDEVICE as gen_backend_open. */
+GEN_API gen_status gen_cuda_gpus(gen_gpu *out, int most, int *n);
 /* The devices on which these kernels' tests were seen to pass, for people; NULL: on none. */
 GEN_API const char *gen_cuda_ran_on(void);
 

@@ -60,6 +60,11 @@ static void print_times(const struct gen_step *step, const gen_peak *peak, FILE 
     gen_cost c = gen_node_cost(step->node);
     double most = step->node->dtype[0] == GEN_BF16 ? peak->bf16 : peak->f32;
     double t = step->seconds > 0 ? step->seconds : 1e-9;
+    if (most <= 0) {
+        fprintf(out, " %9.1f us %7.1f GFLOP/s %6.1f GB/s", t * 1e6, c.flops / t * 1e-9,
+                c.bytes / t * 1e-9);
+        return;
+    }
     fprintf(out, " %9.1f us %7.1f GFLOP/s %4.0f %% %6.1f GB/s %-14s", t * 1e6, c.flops / t * 1e-9,
             100 * c.flops / t / most, c.bytes / t * 1e-9,
             step->kernel ? reason(step, c, peak, most) : "");
@@ -72,7 +77,7 @@ gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
     gen_peak peak = { 0 };
     if (runs > 0 && !p->slab)
         return gen_fail(GEN_EINVAL, "the plan was made to estimate only: it cannot be timed");
-    if (runs > 0)
+    if (runs > 0 && p->backend->peak)
         GEN_TRY(p->backend->peak(p->backend, &peak));
     GEN_TRY(time_steps(p, runs));
     for (int s = 0; s < p->n_steps; s++)
@@ -82,7 +87,13 @@ gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
             "packed %.1f MB\n",
             p->n_steps, p->n_slow, p->n_again, (double)p->slab_bytes / 1e6,
             (double)gen_plan_describe(p).packed_bytes / 1e6);
-    if (runs > 0)
+    if (runs > 0 && p->backend->far)
+        fprintf(
+            out,
+            "# best of %d runs, %.2f ms: steps one at a time, each waited for, which one replay "
+            "of all does not\n",
+            runs, total * 1e3);
+    if (runs > 0 && peak.f32 > 0)
         fprintf(
             out,
             "# best of %d runs, %.2f ms; peak %.0f GFLOP/s f32, %.0f bf16, copies %.0f GB/s\n"

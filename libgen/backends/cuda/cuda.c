@@ -226,14 +226,43 @@ static void close_cuda(gen_backend *b)
     gen_free(b);
 }
 
+static gen_status count_devices(int *n, int *driver)
+{
+    *n = *driver = 0;
+    cudaError_t e = cudaGetDeviceCount(n); /* leaves n alone where it fails */
+    (void)cudaGetLastError();
+    if (e == cudaErrorNoDevice || (e == cudaSuccess && !*n))
+        return gen_fail(GEN_EDEVICE, "there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it");
+    GEN_CUDA(cudaDriverGetVersion(driver));
+    if (e == cudaErrorInsufficientDriver && !*driver)
+        return gen_fail(GEN_EDEVICE, "no NVIDIA driver is installed, expected one for CUDA %d",
+                        CUDART_VERSION / 1000);
+    if (e == cudaErrorInsufficientDriver)
+        return gen_fail(GEN_EDEVICE, "the NVIDIA driver is for CUDA %d.%d, expected %d.%d or newer",
+                        *driver / 1000, *driver % 1000 / 10, CUDART_VERSION / 1000,
+                        CUDART_VERSION % 1000 / 10);
+    return gen_cuda_status(e, "cudaGetDeviceCount");
+}
+
+gen_status gen_cuda_devices(gen_gpu *out, int most, int *n)
+{
+    int driver;
+    GEN_TRY(count_devices(n, &driver));
+    for (int i = 0; i < *n && i < most; i++) {
+        struct cudaDeviceProp p;
+        GEN_CUDA(cudaGetDeviceProperties(&p, i));
+        out[i] = (gen_gpu){
+            .major = p.major, .minor = p.minor, .bytes = p.totalGlobalMem, .driver = driver
+        };
+        snprintf(out[i].name, sizeof out[i].name, "%.255s", p.name);
+    }
+    return GEN_OK;
+}
+
 static gen_status find_device(gen_cuda *c, int device)
 {
-    int n = 0;
-    cudaError_t e = cudaGetDeviceCount(&n); /* leaves n alone where it fails */
-    if (e != cudaSuccess) {
-        (void)cudaGetLastError();
-        return gen_fail(GEN_EDEVICE, "no NVIDIA GPU can be used: %s", cudaGetErrorString(e));
-    }
+    int n, driver;
+    GEN_TRY(count_devices(&n, &driver));
     if (device >= n)
         return gen_fail(GEN_EDEVICE, "there is no GPU of number %d, %d found", device, n);
     struct cudaDeviceProp p;

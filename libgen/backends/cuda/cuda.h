@@ -76,6 +76,8 @@ static inline bool gen_cuda_is_real(gen_dtype t)
 
 GEN_API const char *gen_cuda_version(void); /* GEN_VERSION of its build */
 GEN_API const gen_kernel *const *gen_cuda_kernels(void);
+/* The GPUs that the driver knows; EDEVICE: there is no driver or no GPU. */
+GEN_API gen_status gen_cuda_devices(gen_gpu *out, int most, int *n);
 /* On success the backend owns `host`. */
 GEN_API gen_status gen_cuda_open(gen_backend **out, int device, gen_backend *host);
 /* Whether cuDNN takes a conv, conv_transpose or conv_dw node as far as can be said without a
