@@ -39,6 +39,7 @@ enum { STACK = 256 << 10, GUARD = 64 << 10, MAX_THREADS = 1024, WARP = 32 };
 
 struct fiber {
     char *stack = nullptr; /* NULL: the one that runs the grid */
+    size_t unused = 0;     /* of its top, so that fibers do not share lines of a cache */
     unsigned thread = 0;   /* which it runs */
 #ifdef __x86_64__
     void *sp = nullptr;
@@ -111,20 +112,21 @@ static void rewind_fiber(fiber *f)
     f->fake = nullptr;
 #endif
 #ifdef __x86_64__
-    void **top = reinterpret_cast<void **>(f->stack + STACK) - 2; /* 16-byte aligned at the call */
+    /* 16-byte aligned at the call */
+    void **top = reinterpret_cast<void **>(f->stack + STACK - f->unused) - 2;
     top[0] = reinterpret_cast<void *>(fiber_main);
     f->sp = top - 6;
     memset(f->sp, 0, 6 * sizeof(void *));
 #else
     getcontext(&f->context);
     f->context.uc_stack.ss_sp = f->stack;
-    f->context.uc_stack.ss_size = STACK;
+    f->context.uc_stack.ss_size = STACK - f->unused;
     f->context.uc_link = nullptr;
     makecontext(&f->context, fiber_main, 0);
 #endif
 }
 
-static fiber *new_fiber()
+static fiber *new_fiber(size_t number)
 {
     char *p = static_cast<char *>(mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -132,6 +134,7 @@ static fiber *new_fiber()
         return nullptr;
     fiber *f = new fiber;
     f->stack = p + GUARD;
+    f->unused = number * 1088 % (64 << 10);
 #ifdef __SANITIZE_THREAD__
     f->tsan = __tsan_create_fiber(0);
 #endif
@@ -269,7 +272,7 @@ static std::string stuck()
 static fiber *take_fiber()
 {
     if (block.idle.empty()) {
-        fiber *f = new_fiber();
+        fiber *f = new_fiber(block.fibers.size());
         if (!f)
             return nullptr;
         block.fibers.emplace_back(f);

@@ -22,7 +22,7 @@
 namespace
 {
 
-enum { PAGE = 4096, MARGIN = 512, FILL = 0xff };
+enum { PAGE = 4096, MARGIN = 512, FILL = 0xff, MOST_CLOSED = 1 << 20 };
 const uint64_t RANGE = uint64_t(64) << 30; /* addresses, not memory */
 
 struct allocation {
@@ -35,6 +35,7 @@ struct {
     uint64_t used = 0, next = 0; /* highest byte ever given out; where the search begins */
     uint64_t live = 0, numbers = 0;
     int open = 0;
+    bool closed = true;                     /* to the host, as all of it is at first */
     std::map<uint64_t, allocation> all;     /* by offset of the first page */
     std::map<uint64_t, uint64_t> offset_of; /* number to it */
 } device;
@@ -100,14 +101,18 @@ uint64_t find_room(uint64_t span)
 
 memory_open::memory_open()
 {
-    if (device.open++ == 0)
+    if (device.open++ == 0 && device.closed)
         protect(0, device.used, PROT_READ | PROT_WRITE);
+    device.closed = false;
 }
 
+/* Opening and closing takes time with each page that is in use. */
 memory_open::~memory_open()
 {
-    if (--device.open == 0)
-        protect(0, device.used, PROT_NONE);
+    if (--device.open > 0 || device.live > MOST_CLOSED)
+        return;
+    protect(0, device.used, PROT_NONE);
+    device.closed = true;
 }
 
 void *memory_alloc(uint64_t bytes, uint64_t limit)
@@ -132,7 +137,7 @@ void *memory_alloc(uint64_t bytes, uint64_t limit)
     margins(at, a, [](char *q, unsigned char c) { *q = static_cast<char>(c); });
     ASAN_POISON_MEMORY_REGION(p, MARGIN);
     ASAN_POISON_MEMORY_REGION(p + MARGIN + bytes, span - MARGIN - bytes);
-    if (!device.open)
+    if (device.closed)
         protect(at, span, PROT_NONE);
     return p + MARGIN;
 }

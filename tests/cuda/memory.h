@@ -12,7 +12,8 @@
 #include <string>
 
 /* The device's memory lies in one range of addresses that the host cannot touch (it is killed by
- * SIGSEGV if it tries) except while one of these lives: while the device works. */
+ * SIGSEGV if it tries) except while one of these lives: while the device works. Where more than
+ * 1 MB is in use the range stays open, for speed. */
 struct memory_open {
     memory_open();
     ~memory_open();
