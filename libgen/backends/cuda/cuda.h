@@ -72,6 +72,12 @@ static inline bool gen_cuda_is_real(gen_dtype t)
     return t == GEN_F32 || t == GEN_BF16;
 }
 
+/* 16 bytes can be read and written at once there. */
+static inline bool gen_cuda_is_wide(const void *p)
+{
+    return ((uintptr_t)p & 15) == 0;
+}
+
 /* ---- the library's entry points, found by name ----------------------------------------------- */
 
 GEN_API const char *gen_cuda_version(void); /* GEN_VERSION of its build */
@@ -88,5 +94,6 @@ GEN_API gen_status gen_cuda_check_conv(const gen_node *n, bool tf32);
 
 extern const gen_kernel *const gen_cuda_conv_kernels[];
 extern const gen_kernel *const gen_cuda_elementwise_kernels[];
+extern const gen_kernel *const gen_cuda_reduce_kernels[];
 
 #endif

@@ -19,11 +19,15 @@ CUDA := \
     libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
     libgen/backends/cuda/plan_cache.c \
+    libgen/backends/cuda/reduce.c \
+    libgen/backends/cuda/sums.c \
 
 CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
+    libgen/backends/cuda/kernels/reduce.cu \
+    libgen/backends/cuda/kernels/softmax.cu \
 
 # Stand-ins for cuDNN and cuBLASLt, part of the emulator.
 CUDA_STANDINS := \

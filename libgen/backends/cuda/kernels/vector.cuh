@@ -27,7 +27,7 @@ static __device__ __forceinline__ void gen_load_vector(const T *p, float out[V])
     T x[V];
     typename gen_raw<sizeof x>::type bits;
     bits = *reinterpret_cast<const typename gen_raw<sizeof x>::type *>(p);
-    memcpy(x, &bits, sizeof x);
+    memcpy(static_cast<void *>(x), &bits, sizeof x);
 #pragma unroll
     for (int i = 0; i < V; i++)
         out[i] = gen_load(x + i);
