@@ -18,6 +18,7 @@ CUDA := \
     libgen/backends/cuda/cuda.c \
     libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
+    libgen/backends/cuda/norm.c \
     libgen/backends/cuda/plan_cache.c \
     libgen/backends/cuda/reduce.c \
     libgen/backends/cuda/sums.c \
@@ -26,6 +27,7 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
+    libgen/backends/cuda/kernels/norm.cu \
     libgen/backends/cuda/kernels/reduce.cu \
     libgen/backends/cuda/kernels/softmax.cu \
 
