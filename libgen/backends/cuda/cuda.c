@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libgen/backends/cuda/cudnn.h"
+#include "libgen/backends/cuda/cublas.h"
 #include "libgen/base/alloc.h"
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -190,6 +191,7 @@ static void far_free_recording(void *recording)
 static const gen_kernel *const *const groups[] = {
     gen_cuda_conv_kernels,
     gen_cuda_elementwise_kernels,
+    gen_cuda_matmul_kernels,
     gen_cuda_norm_kernels,
     gen_cuda_reduce_kernels,
 };
@@ -327,6 +329,7 @@ gen_status gen_cuda_open(gen_backend **out, int device, gen_backend *host)
     b->far = &c->far;
     b->pool = host->pool;
     b->isa = host->isa;
+    b->peak = gen_cuda_peak;
     b->close = close_cuda;
     b->host = host;
     *out = b;

@@ -15,10 +15,13 @@ CUDA_SHARED := $(if $(HAVE_CUDA),$(B)/libgen-cuda.so)
 # libgen-cuda.so: host code, and kernels that nvcc compiles.
 CUDA := \
     libgen/backends/cuda/conv.c \
+    libgen/backends/cuda/cublas.c \
     libgen/backends/cuda/cuda.c \
     libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
+    libgen/backends/cuda/matmul.c \
     libgen/backends/cuda/norm.c \
+    libgen/backends/cuda/peak.c \
     libgen/backends/cuda/plan_cache.c \
     libgen/backends/cuda/reduce.c \
     libgen/backends/cuda/sums.c \
@@ -27,6 +30,7 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
+    libgen/backends/cuda/kernels/matmul.cu \
     libgen/backends/cuda/kernels/norm.cu \
     libgen/backends/cuda/kernels/reduce.cu \
     libgen/backends/cuda/kernels/softmax.cu \

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the device does at most, measured when a dump asks: a large product by cuBLASLt, in f32
+ * without TF32 and in bf16, and a large copy.
+ */
+#include "libgen/backends/cuda/cublas.h"
+
+enum { EDGE = 64, ROUNDS = 5 }; /* a matrix has EDGE rows for each multiprocessor */
+
+typedef struct trial {
+    const gen_cuda *c;
+    const gen_cublas *product; /* NULL: a copy of `bytes` */
+    uint64_t bytes;
+    char *place[4]; /* two inputs, result, workspace */
+    cudaEvent_t start, end;
+} trial;
+
+static gen_status once(const trial *t)
+{
+    if (t->product)
+        return gen_cublas_run(t->product, t->c, t->place[0], t->place[1], t->place[2], t->place[3]);
+    return t->c->far.copy(t->c->far.ctx, t->place[1], t->place[0], t->bytes);
+}
+
+/* The least time of several, in seconds. */
+static gen_status least(const trial *t, double *seconds)
+{
+    *seconds = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        float ms = 0;
+        GEN_CUDA(cudaEventRecord(t->start, t->c->stream));
+        GEN_TRY(once(t));
+        GEN_CUDA(cudaEventRecord(t->end, t->c->stream));
+        GEN_CUDA(cudaEventSynchronize(t->end));
+        GEN_CUDA(cudaEventElapsedTime(&ms, t->start, t->end));
+        if (ms > 0 && (*seconds == 0 || 1e-3 * ms < *seconds))
+            *seconds = 1e-3 * ms;
+    }
+    if (*seconds == 0)
+        return gen_fail(GEN_EDEVICE, "%s: its clock stands still", t->c->name);
+    return GEN_OK;
+}
+
+static void release(trial *t)
+{
+    for (int i = 0; i < GEN_LEN(t->place); i++) {
+        t->c->far.free(t->place[i]);
+        t->place[i] = NULL;
+    }
+}
+
+static gen_status make_place(trial *t, int i, uint64_t bytes)
+{
+    void *p;
+    GEN_TRY(t->c->far.alloc(t->c->far.ctx, &p, bytes, "peak"));
+    t->place[i] = p;
+    return t->c->far.zero(t->c->far.ctx, p, bytes);
+}
+
+static gen_status product_rate(trial *t, gen_dtype dtype, int64_t edge, double *out)
+{
+    gen_status status = GEN_OK;
+    gen_product p = { .batch = 1, .m = edge, .n = edge, .k = edge, .dtype = dtype };
+    gen_cublas *g;
+    double seconds;
+    GEN_TRY(gen_cublas_create(&g, t->c, &p));
+    t->product = g;
+    for (int i = 0; i < 3; i++)
+        GEN_GOTO(make_place(t, i, (uint64_t)(edge * edge) * gen_dtype_size(dtype)));
+    GEN_GOTO(make_place(t, 3, gen_cublas_workspace(g)));
+    GEN_GOTO(least(t, &seconds));
+    *out = 2.0 * (double)edge * (double)edge * (double)edge / seconds;
+done:
+    t->product = NULL;
+    release(t);
+    gen_cublas_free(g);
+    return status;
+}
+
+static gen_status copy_rate(trial *t, uint64_t bytes, double *out)
+{
+    gen_status status = GEN_OK;
+    double seconds;
+    t->bytes = bytes;
+    GEN_GOTO(make_place(t, 0, bytes));
+    GEN_GOTO(make_place(t, 1, bytes));
+    GEN_GOTO(least(t, &seconds));
+    *out = 2.0 * (double)bytes / seconds;
+done:
+    release(t);
+    return status;
+}
+
+static gen_status make_events(trial *t)
+{
+    GEN_CUDA(cudaEventCreate(&t->start));
+    GEN_CUDA(cudaEventCreate(&t->end));
+    return GEN_OK;
+}
+
+gen_status gen_cuda_peak(gen_backend *b, gen_peak *out)
+{
+    gen_status status = GEN_OK;
+    trial t = { .c = gen_cuda_of(b) };
+    int64_t edge = EDGE * t.c->multiprocessors;
+    *out = (gen_peak){ 0 };
+    GEN_GOTO(make_events(&t));
+    GEN_GOTO(product_rate(&t, GEN_F32, edge / 2, &out->f32));
+    GEN_GOTO(product_rate(&t, GEN_BF16, edge, &out->bf16));
+    GEN_GOTO(copy_rate(&t, (uint64_t)(edge * edge) * 8, &out->bytes));
+done:
+    if (t.start)
+        (void)cudaEventDestroy(t.start);
+    if (t.end)
+        (void)cudaEventDestroy(t.end);
+    return status;
+}
