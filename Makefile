@@ -420,6 +420,7 @@ TESTS := \
     tests/unit/ops_plain.c \
     tests/unit/ops.c \
     tests/unit/plan.c \
+    tests/unit/plan_device.c \
     tests/unit/recompute.c \
     tests/unit/nowcast.c \
     tests/unit/projection.c \
