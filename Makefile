@@ -142,6 +142,7 @@ OPS := \
 BACKENDS := \
     libgen/backends/backend.c \
     libgen/backends/cuda_library.c \
+    libgen/backends/moves.c \
     libgen/backends/cpu/copy.c \
     libgen/backends/cpu/copy_ops.c \
     libgen/backends/cpu/cpu.c \

@@ -38,6 +38,8 @@ static const shape_case
     swap_long    = { { 3, { 2, 9001, 6 } }, .order = { 0, 2, 1 } },
     to_planes    = { { 4, { 2, 9, 10, 5 } }, .order = { 0, 3, 1, 2 } },
     from_planes  = { { 4, { 2, 5, 9, 10 } }, .order = { 0, 2, 3, 1 } },
+    swap_wide    = { { 4, { 2, 67, 41, 8 } }, .order = { 0, 2, 1, 3 } },
+    swap_outer   = { { 4, { 35, 2, 3, 70 } }, .order = { 3, 2, 1, 0 } },
     time_first   = { { 5, { 3, 2, 4, 5, 6 } }, .order = { 1, 0, 2, 3, 4 } },
     reversed     = { { 4, { 2, 3, 4, 5 } }, .order = { 3, 2, 1, 0 } },
     mixed        = { { 6, { 2, 3, 4, 1, 5, 2 } }, .order = { 4, 0, 5, 2, 3, 1 } },
@@ -102,6 +104,7 @@ static const concat_case
                     { { 3, { 3, 5, 1 } }, { 3, { 3, 5, 1 } }, { 3, { 3, 5, 1 } },
                       { 3, { 3, 5, 1 } } } },
     join_long   = { 1, 2, { { 2, { 4001, 3 } }, { 2, { 4001, 5 } } } },
+    join_wide   = { 2, 2, { { 3, { 3, 61, 48 } }, { 3, { 3, 61, 16 } } } },
     join_bench  = { 3, 2, { { 4, { 1, 64, 64, 96 } }, { 4, { 1, 64, 64, 48 } } } };
 
 static const slice_case
@@ -120,6 +123,7 @@ static const pad_case
     pad_one    = { { 1, { 1 } }, { 3 }, { 0 }, 1 },
     pad_taps    = { { 4, { 70, 60, 1, 2 } }, { 0, 0, 1, 0 }, { 0, 0, 1, 1 }, 0.5 },
     pad_long   = { { 3, { 40, 41, 20 } }, { 3, 1, 0 }, { 1, 2, 0 }, 0 },
+    pad_wide   = { { 3, { 7, 41, 24 } }, { 0, 1, 8 }, { 2, 0, 16 }, -0.25 },
     pad_bench  = { { 4, { 18, 64, 64, 96 } }, { 0, 1, 1 }, { 0, 1, 1 }, 0 };
 /* clang-format on */
 
@@ -202,6 +206,8 @@ const check_case check_shape[] = {
     { &gen_op_transpose, "3-D, long", build_transpose, &swap_long, 0 },
     { &gen_op_transpose, "channels first", build_transpose, &to_planes, 0 },
     { &gen_op_transpose, "channels last", build_transpose, &from_planes, 0 },
+    { &gen_op_transpose, "runs of 8", build_transpose, &swap_wide, 0 },
+    { &gen_op_transpose, "reversed, wide", build_transpose, &swap_outer, 0 },
     { &gen_op_transpose, "time first", build_transpose, &time_first, 0 },
     { &gen_op_transpose, "reversed", build_transpose, &reversed, 0 },
     { &gen_op_transpose, "six axes", build_transpose, &mixed, 0 },
@@ -218,6 +224,7 @@ const check_case check_shape[] = {
     { &gen_op_concat, "middle", build_concat, &join_middle, 0 },
     { &gen_op_concat, "of size 1", build_concat, &join_cells, 0 },
     { &gen_op_concat, "last, long", build_concat, &join_long, 0 },
+    { &gen_op_concat, "last, wide", build_concat, &join_wide, 0 },
     { &gen_op_concat, "64x64x(96+48)", build_concat, &join_bench, CHECK_BENCH },
     { &gen_op_slice, "last", build_slice, &cut_last, 0 },
     { &gen_op_slice, "one channel", build_slice, &cut_one, 0 },
@@ -232,6 +239,7 @@ const check_case check_shape[] = {
     { &gen_op_pad, "one", build_pad, &pad_one, 0 },
     { &gen_op_pad, "taps", build_pad, &pad_taps, 0 },
     { &gen_op_pad, "long", build_pad, &pad_long, 0 },
+    { &gen_op_pad, "wide", build_pad, &pad_wide, 0 },
     { &gen_op_pad, "18x64x64x96", build_pad, &pad_bench, CHECK_BENCH },
     { &gen_op_gather, "first", build_gather, &rows_first, 0 },
     { &gen_op_gather, "again", build_gather, &rows_again, 0 },

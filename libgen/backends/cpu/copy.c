@@ -12,103 +12,77 @@
  * to 128, 16 took the least time on 4096 x 96 floats, either way. */
 #define TILE 16
 
-void gen_copy_axis(gen_copy *c, int64_t dim, int64_t to, int64_t from)
-{
-    c->dim[c->rank] = dim;
-    c->to[c->rank] = to;
-    c->from[c->rank] = from;
-    c->rank++;
-}
-
 /* ---- preparing ----------------------------------------------------------------------------- */
 
-/* Drops axes of size 1, joins neighbours that both sides cross with one stride. */
-static void collapse(gen_copy *c)
-{
-    int n = 0;
-    for (int i = 0; i < c->rank; i++) {
-        int64_t dim = c->dim[i];
-        if (dim == 1)
-            continue;
-        bool joins = n > 0 && c->to[n - 1] == c->to[i] * dim && c->from[n - 1] == c->from[i] * dim;
-        n -= joins;
-        c->dim[n] = joins ? c->dim[n] * dim : dim;
-        c->to[n] = c->to[i];
-        c->from[n] = c->from[i];
-        n++;
-    }
-    c->rank = n;
-    if (n == 0)
-        gen_copy_axis(c, 1, 1, 1);
-}
-
 /* A run of 2, 4, ... bytes that is dense on both sides becomes one element. */
-static void widen(gen_copy *c)
+static void widen(gen_move *m)
 {
-    int last = c->rank - 1;
-    int64_t n = c->dim[last], size = n * c->size;
-    if (c->rank < 2 || c->to[last] != 1 || c->from[last] != 1)
+    int last = m->rank - 1;
+    int64_t n = m->dim[last], size = n * m->size;
+    if (m->rank < 2 || m->to[last] != 1 || m->from[last] != 1)
         return;
     if (size != 2 && size != 4 && size != 8 && size != 16)
         return;
-    bool fits = c->to_first % n == 0 && c->from_first % n == 0;
+    bool fits = m->to_first % n == 0 && m->from_first % n == 0;
     for (int i = 0; i < last; i++)
-        fits &= c->to[i] % n == 0 && c->from[i] % n == 0;
+        fits &= m->to[i] % n == 0 && m->from[i] % n == 0;
     if (!fits)
         return;
     for (int i = 0; i < last; i++) {
-        c->to[i] /= n;
-        c->from[i] /= n;
+        m->to[i] /= n;
+        m->from[i] /= n;
     }
-    c->to_first /= n;
-    c->from_first /= n;
-    c->size = size;
-    c->rank--;
+    m->to_first /= n;
+    m->from_first /= n;
+    m->size = size;
+    m->rank--;
 }
 
 /* Where the innermost axis is not dense, the last two are copied as a grid. An axis that is dense
  * in the source, if there is one, is moved to be the outer of the two. */
 static void choose_grid(gen_copy *c)
 {
-    int last = c->rank - 1, dense = last - 1;
-    bool run = c->to[last] == 1 && c->from[last] == 1;
+    gen_move *m = &c->move;
+    int last = m->rank - 1, dense = last - 1;
+    bool run = m->to[last] == 1 && m->from[last] == 1;
     c->grid = !run && last > 0;
     if (!c->grid)
         return;
     for (int i = 0; i < last; i++)
-        if (c->from[i] == 1 && c->dim[i] >= 4)
+        if (m->from[i] == 1 && m->dim[i] >= 4)
             dense = i;
-    int64_t dim = c->dim[dense], to = c->to[dense], from = c->from[dense];
+    int64_t dim = m->dim[dense], to = m->to[dense], from = m->from[dense];
     for (int k = dense; k < last - 1; k++) {
-        c->dim[k] = c->dim[k + 1];
-        c->to[k] = c->to[k + 1];
-        c->from[k] = c->from[k + 1];
+        m->dim[k] = m->dim[k + 1];
+        m->to[k] = m->to[k + 1];
+        m->from[k] = m->from[k + 1];
     }
-    c->dim[last - 1] = dim;
-    c->to[last - 1] = to;
-    c->from[last - 1] = from;
+    m->dim[last - 1] = dim;
+    m->to[last - 1] = to;
+    m->from[last - 1] = from;
 }
 
 /* Axes whose indices are rows, and the outer size of the grid behind them (1 without a grid). */
 static int row_axes(const gen_copy *c)
 {
-    return c->rank - (c->grid ? 2 : 1);
+    return c->move.rank - (c->grid ? 2 : 1);
 }
 
 static int64_t grid_depth(const gen_copy *c)
 {
-    return c->grid ? c->dim[c->rank - 2] : 1;
+    return c->grid ? c->move.dim[c->move.rank - 2] : 1;
 }
 
 void gen_copy_prepare(gen_copy *c)
 {
-    collapse(c);
-    widen(c);
+    gen_move *m = &c->move;
+    gen_move_join(m);
+    widen(m);
     choose_grid(c);
-    int64_t n = c->dim[c->rank - 1], depth = grid_depth(c), piece = GEN_PIECE * 4 / c->size;
+    int64_t n = m->dim[m->rank - 1], depth = grid_depth(c), piece = GEN_PIECE * 4 / m->size;
     c->rows = 1;
     for (int i = 0; i < row_axes(c); i++)
-        c->rows *= c->dim[i];
+        c->rows *= m->dim[i];
     int64_t part = gen_vec_ceil(gen_vec_ceil(piece, depth), TILE) * TILE;
     c->part = n < part ? n : part;
     c->parts = gen_vec_ceil(n, c->part);
@@ -183,16 +157,17 @@ static void copy_run(char *to, const char *from, int64_t bytes)
 /* n elements of the innermost axis, for all of the grid's outer one. */
 static void copy_tiles(const gen_copy *c, char *to, const char *from, int64_t n)
 {
-    int last = c->rank - 1, before = c->grid ? last - 1 : last;
+    const gen_move *m = &c->move;
+    int last = m->rank - 1, before = c->grid ? last - 1 : last;
     int64_t depth = grid_depth(c);
-    grid_fn *fn = copy_grid[logarithm(c->size)];
-    grid g = { .to = { c->to[before], c->to[last] }, .from = { c->from[before], c->from[last] } };
+    grid_fn *fn = copy_grid[logarithm(m->size)];
+    grid g = { .to = { m->to[before], m->to[last] }, .from = { m->from[before], m->from[last] } };
     for (int64_t i = 0; i < n; i += TILE) {
         g.n[1] = n - i < TILE ? n - i : TILE;
         for (int64_t k = 0; k < depth; k += TILE) {
             g.n[0] = depth - k < TILE ? depth - k : TILE;
-            fn(to + (k * g.to[0] + i * g.to[1]) * c->size,
-               from + (k * g.from[0] + i * g.from[1]) * c->size, &g);
+            fn(to + (k * g.to[0] + i * g.to[1]) * m->size,
+               from + (k * g.from[0] + i * g.from[1]) * m->size, &g);
         }
     }
 }
@@ -201,32 +176,33 @@ static void copy_piece(void *ctx, int piece, int thread)
 {
     const copy_args *a = ctx;
     const gen_copy *c = a->c;
-    int last = c->rank - 1, outer = row_axes(c);
-    bool run = c->to[last] == 1 && c->from[last] == 1;
+    const gen_move *m = &c->move;
+    int last = m->rank - 1, outer = row_axes(c);
+    bool run = m->to[last] == 1 && m->from[last] == 1;
     int64_t at[GEN_MAX_RANK] = { 0 };
     int64_t row = piece / c->parts * c->together, first = piece % c->parts * c->part;
     int64_t end = row + c->together < c->rows ? row + c->together : c->rows;
-    int64_t n = c->dim[last] - first < c->part ? c->dim[last] - first : c->part;
-    int64_t to = c->to_first + first * c->to[last], from = c->from_first + first * c->from[last];
+    int64_t n = m->dim[last] - first < c->part ? m->dim[last] - first : c->part;
+    int64_t to = m->to_first + first * m->to[last], from = m->from_first + first * m->from[last];
     (void)thread;
     for (int64_t i = outer - 1, rest = row; i >= 0; i--) {
-        at[i] = rest % c->dim[i];
-        rest /= c->dim[i];
-        to += at[i] * c->to[i];
-        from += at[i] * c->from[i];
+        at[i] = rest % m->dim[i];
+        rest /= m->dim[i];
+        to += at[i] * m->to[i];
+        from += at[i] * m->from[i];
     }
     for (; row < end; row++) {
         if (run)
-            copy_run(a->to + to * c->size, a->from + from * c->size, n * c->size);
+            copy_run(a->to + to * m->size, a->from + from * m->size, n * m->size);
         else
-            copy_tiles(c, a->to + to * c->size, a->from + from * c->size, n);
+            copy_tiles(c, a->to + to * m->size, a->from + from * m->size, n);
         for (int i = outer - 1; i >= 0; i--) {
-            to += c->to[i];
-            from += c->from[i];
-            if (++at[i] < c->dim[i])
+            to += m->to[i];
+            from += m->from[i];
+            if (++at[i] < m->dim[i])
                 break;
-            to -= c->to[i] * c->dim[i];
-            from -= c->from[i] * c->dim[i];
+            to -= m->to[i] * m->dim[i];
+            from -= m->from[i] * m->dim[i];
             at[i] = 0;
         }
     }
@@ -235,6 +211,7 @@ static void copy_piece(void *ctx, int piece, int thread)
 void gen_copy_run(const gen_copy *c, void *to, const void *from, gen_backend *b)
 {
     copy_args a = { c, to, from };
-    int64_t bytes = c->rows * grid_depth(c) * c->dim[c->rank - 1] * c->size;
+    const gen_move *m = &c->move;
+    int64_t bytes = c->rows * grid_depth(c) * m->dim[m->rank - 1] * m->size;
     gen_vec_run(b, gen_vec_ceil(c->rows, c->together) * c->parts, bytes / 4, copy_piece, &a);
 }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Moving elements: one engine for every op that only rearranges. A copy is a shape and, per axis,
- * the step of the result and that of the source (0 repeats, any order transposes). Preparing it
- * joins axes and turns short runs into wider elements, so that running it is mostly memcpy.
+ * Moving elements: one engine for every op that only rearranges (backends/moves.h). Preparing a
+ * copy joins axes and turns short runs into wider elements, so that running it is mostly memcpy.
  */
 #ifndef LIBGEN_BACKENDS_CPU_COPY_H
 #define LIBGEN_BACKENDS_CPU_COPY_H
 
 #include "libgen/backends/backend.h"
+#include "libgen/backends/moves.h"
 
 typedef struct gen_copy {
-    int rank;
-    int64_t dim[GEN_MAX_RANK], to[GEN_MAX_RANK], from[GEN_MAX_RANK]; /* steps in elements */
-    int64_t to_first, from_first;                                    /* offsets in elements */
-    int64_t size;                                                    /* bytes of an element */
+    gen_move move;
     /* Set by gen_copy_prepare. */
     bool grid;        /* the last two axes are copied together, in tiles */
     int64_t rows;     /* product of the axes before the innermost, or before the grid */
@@ -22,8 +19,6 @@ typedef struct gen_copy {
     int64_t together; /* rows in a piece */
 } gen_copy;
 
-/* Adds an axis behind those that are there. */
-void gen_copy_axis(gen_copy *c, int64_t dim, int64_t to, int64_t from);
 void gen_copy_prepare(gen_copy *c);
 void gen_copy_run(const gen_copy *c, void *to, const void *from, gen_backend *b);
 

@@ -20,6 +20,7 @@ CUDA := \
     libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
     libgen/backends/cuda/matmul.c \
+    libgen/backends/cuda/move.c \
     libgen/backends/cuda/norm.c \
     libgen/backends/cuda/peak.c \
     libgen/backends/cuda/plan_cache.c \
@@ -31,6 +32,7 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
     libgen/backends/cuda/kernels/matmul.cu \
+    libgen/backends/cuda/kernels/move.cu \
     libgen/backends/cuda/kernels/norm.cu \
     libgen/backends/cuda/kernels/reduce.cu \
     libgen/backends/cuda/kernels/softmax.cu \
