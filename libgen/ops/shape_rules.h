@@ -29,7 +29,7 @@ void gen_rule_triple(int64_t v[3], int axes, int64_t usual, int64_t rest);
 
 /* Moves the first `axes` of from[] to the end of to[], the front gets `rest`: spatial sizes or
  * attributes as (D,H,W). */
-void gen_rule_align(int64_t to[3], const int64_t *from, int axes, int64_t rest);
+GEN_API void gen_rule_align(int64_t to[3], const int64_t *from, int axes, int64_t rest);
 
 /* Cells along one axis: (size + lo + hi - dilation*(kernel-1) - 1) / stride + 1; 0 when the window
  * does not fit. */

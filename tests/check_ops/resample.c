@@ -66,6 +66,9 @@ static const pool_case
     pool_pieces  = { { 4, { 2, 62, 65, 20 } }, { .kernel = { 2, 2 } } },
     pool_over    = { { 4, { 1, 60, 61, 37 } },
                      { .kernel = { 3, 3 }, .stride = { 2, 1 }, .pad_lo = { 1, 1 } } },
+    pool_vectors = { { 4, { 2, 19, 27, 24 } },
+                     { .kernel = { 3, 3 }, .stride = { 2, 1 }, .pad_lo = { 1, 1 },
+                       .pad_hi = { 0, 1 }, .exclude_pad = 1 } },
     pool_bench   = { { 4, { 4, 128, 128, 48 } }, { .kernel = { 2, 2 } } },
     pool_bench_3 = { { 4, { 1, 73, 73, 192 } }, { .kernel = { 3, 3 }, .stride = { 2, 2 } } };
 
@@ -73,7 +76,7 @@ static const pool_case
     X(pool_one, 0) X(pool_2, 0) X(pool_2_odd, 0) X(pool_2_wide, 0) X(pool_overlap, 0)              \
     X(pool_padded, 0) X(pool_inside, 0) X(pool_same, 0) X(pool_askew, 0) X(pool_askew_2, 0)        \
     X(pool_gaps, 0) X(pool_line, 0) X(pool_solid, 0) X(pool_solid_p, 0) X(pool_pieces, 0)          \
-    X(pool_over, 0)                                                                                \
+    X(pool_over, 0) X(pool_vectors, 0)                                                             \
     X(pool_bench, CHECK_BENCH) X(pool_bench_3, CHECK_BENCH)
 /* clang-format on */
 

@@ -187,6 +187,7 @@ static const gather_case
     rows_middle = { { 3, { 2, 6, 5 } }, 1, 4, 0, 6, GEN_I64 },
     rows_last   = { { 3, { 2, 3, 6 } }, 2, 9, -1, 7, GEN_I32 },
     rows_long   = { { 3, { 2, 50, 300 } }, 1, 40, 0, 50, GEN_I32 },
+    rows_wide   = { { 3, { 2, 9, 264 } }, 1, 31, -1, 10, GEN_I64 },
     rows_bench  = { { 2, { 1000, 20000 } }, 0, 500, 0, 1000, GEN_I32 };
 
 static const crop_case
@@ -247,6 +248,7 @@ const check_case check_shape[] = {
     { &gen_op_gather, "middle", build_gather, &rows_middle, 0 },
     { &gen_op_gather, "last", build_gather, &rows_last, 0 },
     { &gen_op_gather, "long", build_gather, &rows_long, 0 },
+    { &gen_op_gather, "wide", build_gather, &rows_wide, 0 },
     { &gen_op_gather, "500 of 1000x20000", build_gather, &rows_bench, CHECK_BENCH },
     { &gen_op_gather_dx, "first", build_gather_dx, &rows_first, 0 },
     { &gen_op_gather_dx, "again", build_gather_dx, &rows_again, 0 },
@@ -254,6 +256,7 @@ const check_case check_shape[] = {
     { &gen_op_gather_dx, "middle", build_gather_dx, &rows_middle, 0 },
     { &gen_op_gather_dx, "last", build_gather_dx, &rows_last, 0 },
     { &gen_op_gather_dx, "long", build_gather_dx, &rows_long, 0 },
+    { &gen_op_gather_dx, "wide", build_gather_dx, &rows_wide, 0 },
     { &gen_op_gather_dx, "500 of 1000x20000", build_gather_dx, &rows_bench, CHECK_BENCH },
     { &gen_op_crop, "each its own", build_crop, &crop_each, 0 },
     { &gen_op_crop, "one for all", build_crop, &crop_all, 0 },

@@ -191,9 +191,11 @@ static void far_free_recording(void *recording)
 static const gen_kernel *const *const groups[] = {
     gen_cuda_conv_kernels,
     gen_cuda_elementwise_kernels,
+    gen_cuda_index_kernels,
     gen_cuda_matmul_kernels,
     gen_cuda_move_kernels,
     gen_cuda_norm_kernels,
+    gen_cuda_pool_kernels,
     gen_cuda_reduce_kernels,
 };
 

@@ -94,9 +94,11 @@ GEN_API gen_status gen_cuda_check_conv(const gen_node *n, bool tf32);
 
 extern const gen_kernel *const gen_cuda_conv_kernels[];
 extern const gen_kernel *const gen_cuda_elementwise_kernels[];
+extern const gen_kernel *const gen_cuda_index_kernels[];
 extern const gen_kernel *const gen_cuda_matmul_kernels[];
 extern const gen_kernel *const gen_cuda_move_kernels[];
 extern const gen_kernel *const gen_cuda_norm_kernels[];
+extern const gen_kernel *const gen_cuda_pool_kernels[];
 extern const gen_kernel *const gen_cuda_reduce_kernels[];
 
 #endif

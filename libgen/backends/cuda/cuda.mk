@@ -19,11 +19,13 @@ CUDA := \
     libgen/backends/cuda/cuda.c \
     libgen/backends/cuda/cudnn.c \
     libgen/backends/cuda/elementwise.c \
+    libgen/backends/cuda/index.c \
     libgen/backends/cuda/matmul.c \
     libgen/backends/cuda/move.c \
     libgen/backends/cuda/norm.c \
     libgen/backends/cuda/peak.c \
     libgen/backends/cuda/plan_cache.c \
+    libgen/backends/cuda/pool.c \
     libgen/backends/cuda/reduce.c \
     libgen/backends/cuda/sums.c \
 
@@ -31,9 +33,11 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
     libgen/backends/cuda/kernels/conv.cu \
     libgen/backends/cuda/kernels/elementwise.cu \
+    libgen/backends/cuda/kernels/indexed.cu \
     libgen/backends/cuda/kernels/matmul.cu \
     libgen/backends/cuda/kernels/move.cu \
     libgen/backends/cuda/kernels/norm.cu \
+    libgen/backends/cuda/kernels/pool.cu \
     libgen/backends/cuda/kernels/reduce.cu \
     libgen/backends/cuda/kernels/softmax.cu \
 
