@@ -56,6 +56,7 @@ CUDA_AT_ONCE := \
 # Test programs that there are with CUDA only.
 CUDA_TESTS := \
     tests/unit/cublaslt_standin.c \
+    tests/unit/cuda_conv.c \
     tests/unit/cudnn_graphs.c \
     tests/unit/cudnn_real.c \
     tests/unit/cudnn_standin.c \
@@ -115,6 +116,7 @@ $(B)/tests/unit/cuda_emulator: private TEST_LIBS += -lstdc++
 $(B)/tests/unit/cuda_emulator: $(CUDA_EMULATOR:%.cc=$(B)/obj/%.o) $(CUDA_SELFTEST:%.cu=$(B)/obj/%.emulated.o)
 endif
 $(CUDA_TESTS:%.c=$(B)/%): private PKG_CFLAGS += -isystem $(CUDA_HOME)/include
+$(B)/tests/unit/cuda_conv: | $(EMULATED)
 $(B)/tests/unit/cudnn_graphs: $(call OBJ,tests/check_ops/conv.c tests/check_ops/gradient.c) | $(CUDA_SHARED)
 $(B)/tests/unit/cudnn_real: private TEST_LIBS += -L$(CUDA_LIB) -lcudnn -Wl,-rpath,$(CUDA_LIB)
 $(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: private TEST_LIBS += -lstdc++
