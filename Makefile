@@ -404,6 +404,7 @@ TESTS := \
     tests/unit/chart.c \
     tests/unit/curve.c \
     tests/unit/data.c \
+    tests/unit/device_sums.c \
     tests/unit/dgmr.c \
     tests/unit/dgmr_disc.c \
     tests/unit/dgmr_hold.c \

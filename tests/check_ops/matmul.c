@@ -41,6 +41,8 @@ static const matmul_case
     column_tb = { { 2, { 700, 70 } }, { 2, { 1, 70 } }, { 0, 1 } },
     row_ta    = { { 2, { 33, 1 } }, { 2, { 33, 517 } }, { 1, 0 } },
     row_tb    = { { 3, { 1, 1, 130 } }, { 2, { 300, 130 } }, { 0, 1 } },
+    row_even  = { { 2, { 1, 640 } }, { 2, { 640, 128 } }, { 0, 0 } },
+    row_long  = { { 2, { 1, 8192 } }, { 2, { 24, 8192 } }, { 0, 1 } },
     outer     = { { 2, { 90, 1 } }, { 2, { 333, 1 } }, { 0, 1 } },
     outer_ta  = { { 2, { 1, 7 } }, { 2, { 1, 19 } }, { 1, 0 } },
     bench_sq  = { { 2, { 512, 512 } }, { 2, { 512, 512 } }, { 0, 0 } },
@@ -59,6 +61,6 @@ const check_case check_matmul[] = {
     ROW(bench_vec, CHECK_BENCH),          ROW(bench_att, CHECK_BENCH),
     ROW(bench_pow, CHECK_BENCH),
     ROW(column_ta, 0), ROW(column_tb, 0), ROW(row_ta, 0),     ROW(row_tb, 0),
-    ROW(outer, 0),     ROW(outer_ta, 0),
+    ROW(outer, 0),     ROW(outer_ta, 0),  ROW(row_even, 0),   ROW(row_long, 0),
     { 0 },
 };

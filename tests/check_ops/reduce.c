@@ -47,6 +47,12 @@ static const reduce_case
     crossed   = { { 4, { 2, 3, 5, 7 } }, 5 },
     crossed_2 = { { 5, { 2, 3, 4, 5, 2 } }, 21 },
     crossed_3 = { { 5, { 2, 3, 4, 5, 3 } }, 10 },
+    all_even  = { { 2, { 8, 40000 } }, 3 },
+    last_even = { { 2, { 3, 40000 } }, 2 },
+    rows_even = { { 2, { 300, 96 } }, 2 },
+    first_all = { { 2, { 3, 280000 } }, 1 },
+    crossed_4 = { { 4, { 3, 5, 2, 16 } }, 5 },
+    crossed_5 = { { 4, { 3, 5, 2, 16 } }, 9 },
     ones      = { { 4, { 1, 4, 1, 6 } }, 5 },
     bench_all = { { 4, { 18, 64, 64, 96 } }, 15 },
     bench_nhw = { { 4, { 18, 64, 64, 96 } }, 7 },
@@ -73,6 +79,12 @@ static const reduce_case
         { &gen_op_##op, "first and third", build, &crossed, 0 },                                   \
         { &gen_op_##op, "0, 2 and 4", build, &crossed_2, 0 },                                      \
         { &gen_op_##op, "1 and 3", build, &crossed_3, 0 },                                         \
+        { &gen_op_##op, "all, 16 bytes", build, &all_even, LONG },                                 \
+        { &gen_op_##op, "last, 16 bytes, long", build, &last_even, LONG },                         \
+        { &gen_op_##op, "last, 16 bytes", build, &rows_even, LONG },                               \
+        { &gen_op_##op, "first, all the rest", build, &first_all, LONG },                          \
+        { &gen_op_##op, "first and third, 16 bytes", build, &crossed_4, LONG },                    \
+        { &gen_op_##op, "first and last, 16 bytes", build, &crossed_5, LONG },                     \
         { &gen_op_##op, "of size 1", build, &ones, 0 },                                            \
         { &gen_op_##op, "18x64x64x96 all", build, &bench_all, CHECK_BENCH },                       \
         { &gen_op_##op, "18x64x64x96 N,H,W", build, &bench_nhw, CHECK_BENCH },                     \
@@ -121,6 +133,9 @@ static const softmax_case
     soft_long  = { { 2, { 13, 1031 } }, 1 },
     soft_first = { { 3, { 5, 3, 4 } }, 0 },
     soft_mid   = { { 3, { 3, 6, 5 } }, 1 },
+    soft_even  = { { 2, { 13, 1024 } }, 1 },
+    soft_short = { { 2, { 70, 16 } }, 1 },
+    soft_wide  = { { 3, { 3, 70, 40 } }, 1 },
     soft_edge  = { { 3, { 3, 6, 1 } }, 1 },
     soft_bench = { { 3, { 8, 1024, 256 } }, 2 };
 /* clang-format on */
@@ -139,6 +154,9 @@ const check_case check_reduce[] = {
     { &gen_op_softmax, "last, long", build_softmax, &soft_long, 0 },
     { &gen_op_softmax, "first", build_softmax, &soft_first, 0 },
     { &gen_op_softmax, "middle", build_softmax, &soft_mid, 0 },
+    { &gen_op_softmax, "last, 16 bytes", build_softmax, &soft_even, 0 },
+    { &gen_op_softmax, "last, short", build_softmax, &soft_short, 0 },
+    { &gen_op_softmax, "middle, long", build_softmax, &soft_wide, 0 },
     { &gen_op_softmax, "before a 1", build_softmax, &soft_edge, 0 },
     { &gen_op_softmax, "8x1024x256", build_softmax, &soft_bench, CHECK_BENCH },
     { 0 },

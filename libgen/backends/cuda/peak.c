@@ -5,12 +5,15 @@
  */
 #include "libgen/backends/cuda/cublas.h"
 
-enum { EDGE = 64, ROUNDS = 5 }; /* a matrix has EDGE rows for each multiprocessor */
+#define ENOUGH 1e-3                      /* seconds of a product */
+#define COPY_BYTES ((uint64_t)256 << 20) /* more than a cache */
+
+enum { ROUNDS = 5 };
 
 typedef struct trial {
     const gen_cuda *c;
-    const gen_cublas *product; /* NULL: a copy of `bytes` */
-    uint64_t bytes;
+    const gen_cublas *product; /* NULL: a copy */
+    uint64_t bytes; /* of a copy */
     char *place[4]; /* two inputs, result, workspace */
     cudaEvent_t start, end;
 } trial;
@@ -43,6 +46,7 @@ static gen_status least(const trial *t, double *seconds)
 
 static void release(trial *t)
 {
+    (void)cudaStreamSynchronize(t->c->stream); /* what was queued uses them */
     for (int i = 0; i < GEN_LEN(t->place); i++) {
         t->c->far.free(t->place[i]);
         t->place[i] = NULL;
@@ -57,19 +61,18 @@ static gen_status make_place(trial *t, int i, uint64_t bytes)
     return t->c->far.zero(t->c->far.ctx, p, bytes);
 }
 
-static gen_status product_rate(trial *t, gen_dtype dtype, int64_t edge, double *out)
+/* One product of this size. */
+static gen_status time_product(trial *t, gen_dtype dtype, int64_t edge, double *seconds)
 {
     gen_status status = GEN_OK;
     gen_product p = { .batch = 1, .m = edge, .n = edge, .k = edge, .dtype = dtype };
     gen_cublas *g;
-    double seconds;
     GEN_TRY(gen_cublas_create(&g, t->c, &p));
     t->product = g;
     for (int i = 0; i < 3; i++)
         GEN_GOTO(make_place(t, i, (uint64_t)(edge * edge) * gen_dtype_size(dtype)));
     GEN_GOTO(make_place(t, 3, gen_cublas_workspace(g)));
-    GEN_GOTO(least(t, &seconds));
-    *out = 2.0 * (double)edge * (double)edge * (double)edge / seconds;
+    GEN_GOTO(least(t, seconds));
 done:
     t->product = NULL;
     release(t);
@@ -77,15 +80,28 @@ done:
     return status;
 }
 
-static gen_status copy_rate(trial *t, uint64_t bytes, double *out)
+/* Larger ones until the launch does not count, or a quarter of the memory that is left is used. */
+static gen_status product_rate(trial *t, gen_dtype dtype, uint64_t left, double *out)
+{
+    double seconds = 0;
+    for (int64_t edge = 256;; edge *= 2) {
+        GEN_TRY(time_product(t, dtype, edge, &seconds));
+        *out = 2.0 * (double)edge * (double)edge * (double)edge / seconds;
+        if (seconds > ENOUGH ||
+            3 * 4 * (uint64_t)(edge * edge) * gen_dtype_size(dtype) > left / 4)
+            return GEN_OK;
+    }
+}
+
+static gen_status copy_rate(trial *t, uint64_t left, double *out)
 {
     gen_status status = GEN_OK;
     double seconds;
-    t->bytes = bytes;
-    GEN_GOTO(make_place(t, 0, bytes));
-    GEN_GOTO(make_place(t, 1, bytes));
+    t->bytes = left / 8 < COPY_BYTES ? left / 8 : COPY_BYTES;
+    GEN_GOTO(make_place(t, 0, t->bytes));
+    GEN_GOTO(make_place(t, 1, t->bytes));
     GEN_GOTO(least(t, &seconds));
-    *out = 2.0 * (double)bytes / seconds;
+    *out = 2.0 * (double)t->bytes / seconds;
 done:
     release(t);
     return status;
@@ -102,12 +118,13 @@ gen_status gen_cuda_peak(gen_backend *b, gen_peak *out)
 {
     gen_status status = GEN_OK;
     trial t = { .c = gen_cuda_of(b) };
-    int64_t edge = EDGE * t.c->multiprocessors;
+    uint64_t left, total;
     *out = (gen_peak){ 0 };
+    GEN_GOTO(t.c->far.room(t.c->far.ctx, &left, &total));
     GEN_GOTO(make_events(&t));
-    GEN_GOTO(product_rate(&t, GEN_F32, edge / 2, &out->f32));
-    GEN_GOTO(product_rate(&t, GEN_BF16, edge, &out->bf16));
-    GEN_GOTO(copy_rate(&t, (uint64_t)(edge * edge) * 8, &out->bytes));
+    GEN_GOTO(product_rate(&t, GEN_F32, left, &out->f32));
+    GEN_GOTO(product_rate(&t, GEN_BF16, left, &out->bf16));
+    GEN_GOTO(copy_rate(&t, left, &out->bytes));
 done:
     if (t.start)
         (void)cudaEventDestroy(t.start);
