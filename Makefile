@@ -104,6 +104,7 @@ PUBLIC_HEADERS := \
 BASE := \
     libgen/base/alloc.c \
     libgen/base/fail.c \
+    libgen/base/far.c \
     libgen/base/file.c \
     libgen/base/json.c \
     libgen/base/json_write.c \
@@ -155,6 +156,7 @@ BACKENDS := \
     libgen/backends/cpu/peak.c \
     libgen/backends/cpu/reference.c \
     libgen/backends/cpu/softmax.c \
+    libgen/backends/cpu/train.c \
     libgen/backends/cpu/turn.c \
     libgen/backends/cpu/vector.c \
     libgen/backends/cpu/winograd.c \
@@ -440,6 +442,7 @@ TESTS := \
     tests/unit/text.c \
     tests/unit/trace.c \
     tests/unit/train.c \
+    tests/unit/train_device.c \
     tests/unit/trained.c \
     tests/unit/training_run.c \
     tests/unit/vec.c \
@@ -492,12 +495,12 @@ BENCHES := \
 # -DGEN_KERNEL_ISA=<isa>.
 KERNELS := \
     libgen/backends/cpu/finish.c \
+    libgen/backends/cpu/kernels/adam.c \
     libgen/backends/cpu/kernels/peak.c \
     libgen/backends/cpu/kernels/norm.c \
     libgen/backends/cpu/kernels/pool.c \
     libgen/backends/cpu/kernels/vec.c \
     libgen/backends/cpu/kernels/winograd.c \
-    libgen/train/kernels/adam.c \
     metrics/kernels/score.c \
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ GEN_API gen_tensor gen_params_at(const gen_params *p, int i, const char **name, 
  * of the values that it was made with; they go when it is freed. */
 GEN_API void gen_params_touch(gen_params *p);
 
+/* Brings values that training has changed on a device: to be called before the views are read or
+ * written then. Model files, checkpoints and plans do it themselves. */
+GEN_API gen_status gen_params_fetch(gen_params *p);
+
 #ifdef __cplusplus
 }
 #endif

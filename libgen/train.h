@@ -92,17 +92,18 @@ GEN_API int gen_optimiser_count(const gen_optimiser *o);
 GEN_API const char *gen_optimiser_name(const gen_optimiser *o, int i);
 
 /* Adds the gradients of one micro-batch: gradient[i] is f32, of the shape of parameter i; NULL
- * counts as 0. */
-GEN_API void gen_optimiser_add(gen_optimiser *o, const float *const gradient[]);
+ * counts as 0. On a device they lie there. */
+GEN_API gen_status gen_optimiser_add(gen_optimiser *o, const float *const gradient[]);
 /* One step with the mean of the gradients added since the last one; EINVAL when there are none. */
 GEN_API gen_status gen_optimiser_step(gen_optimiser *o, double rate);
 /* Forgets the gradients added since the last step. */
-GEN_API void gen_optimiser_discard(gen_optimiser *o);
+GEN_API gen_status gen_optimiser_discard(gen_optimiser *o);
 
 /* Steps taken: t of the bias corrections. */
 GEN_API int64_t gen_optimiser_steps(const gen_optimiser *o);
 
-/* Views; data NULL where the options ask for none. The sum is that of gen_optimiser_add. */
+/* Views; data NULL where the options ask for none. The sum is that of gen_optimiser_add. On a
+ * device their data lie there. */
 GEN_API gen_tensor gen_optimiser_average(const gen_optimiser *o, int i); /* f32 */
 GEN_API gen_tensor gen_optimiser_bf16(const gen_optimiser *o, int i);    /* bf16 */
 GEN_API gen_tensor gen_optimiser_sum(const gen_optimiser *o, int i);     /* f32 */
@@ -142,15 +143,18 @@ GEN_API gen_status gen_optimiser_look(const gen_optimiser *o, const gen_look *l)
 typedef struct gen_pending gen_pending;
 
 /* For the updates of `net`, which may be freed after. EINVAL: a state that params does not have.
- * params must outlive it. */
-GEN_API gen_status gen_pending_create(gen_pending **out, gen_params *params, const gen_net *net);
+ * params and backend must outlive it. */
+GEN_API gen_status gen_pending_create(gen_pending **out, gen_params *params, const gen_net *net,
+                                      gen_backend *backend);
 GEN_API void gen_pending_free(gen_pending **p);
-/* Values (f32) of the nodes of gen_net_statistics, in that order, from one micro-batch. */
-GEN_API void gen_pending_add(gen_pending *p, const float *const statistic[]);
+/* Values (f32) of the nodes of gen_net_statistics, in that order, from one micro-batch. On a device
+ * they lie there. */
+GEN_API gen_status gen_pending_add(gen_pending *p, const float *const statistic[]);
 /* ENUMERIC: a new value that is not finite. */
 GEN_API gen_status gen_pending_look(const gen_pending *p, const gen_look *l);
-GEN_API void gen_pending_commit(gen_pending *p); /* into params; nothing where nothing was added */
-GEN_API void gen_pending_discard(gen_pending *p);
+/* Into params; nothing where nothing was added. */
+GEN_API gen_status gen_pending_commit(gen_pending *p);
+GEN_API gen_status gen_pending_discard(gen_pending *p);
 
 typedef enum gen_on_nan { GEN_ON_NAN_STOP, GEN_ON_NAN_SKIP, GEN_ON_NAN_ROLLBACK } gen_on_nan;
 

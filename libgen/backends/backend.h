@@ -7,6 +7,7 @@
 #ifndef LIBGEN_BACKENDS_BACKEND_H
 #define LIBGEN_BACKENDS_BACKEND_H
 
+#include "libgen/backends/train.h"
 #include "libgen/base/far.h"
 #include "libgen/base/pool.h"
 #include "libgen/graph/op.h"
@@ -74,6 +75,7 @@ struct gen_backend {
     const char *name; /* "cpu", "cuda:0" */
     const char *text; /* what it is, for people: "NVIDIA H100 (sm_90, ...)"; NULL: nothing to say */
     const gen_kernel *const *kernels; /* ends with NULL */
+    const gen_train_kernels *train;
     gen_pool *pool;
     gen_isa isa;
     const gen_far *far; /* where kernels' data is; NULL: host memory, and run returns when done */

@@ -44,4 +44,35 @@ typedef struct gen_far {
     gen_status (*room)(void *ctx, uint64_t *left, uint64_t *total);
 } gen_far;
 
+/* ---- far.c: the same for either memory ----
+ *
+ * Who owns values calls these with its backend's table; NULL: the host's memory, and what would be
+ * queued is done. */
+
+/* Zeroed. */
+GEN_API gen_status gen_far_hold(const gen_far *far, void **out, uint64_t bytes, const char *what);
+GEN_API void gen_far_release(const gen_far *far, void *p);
+/* Copies from and to any host memory, done when they return. */
+GEN_API gen_status gen_far_write(const gen_far *far, void *to, const void *host, uint64_t bytes);
+GEN_API gen_status gen_far_read(const gen_far *far, void *host, const void *from, uint64_t bytes);
+GEN_API gen_status gen_far_clear(const gen_far *far, void *p, uint64_t bytes); /* queued */
+GEN_API gen_status gen_far_wait(const gen_far *far);
+
+/* Queues what `work` queues, as one recording: written down once, then replayed.
+ * A failure of `work` leaves nothing queued. */
+GEN_API gen_status gen_far_repeat(const gen_far *far, void **recording,
+                                  gen_status (*work)(void *ctx), void *ctx);
+
+/* A few bytes that the host and kernels both read and write; one place in one memory. */
+typedef struct gen_mirror {
+    void *host, *kernel;
+    uint64_t bytes;
+} gen_mirror;
+GEN_API gen_status gen_mirror_create(const gen_far *far, gen_mirror *m, uint64_t bytes,
+                                     const char *what);
+GEN_API void gen_mirror_free(const gen_far *far, gen_mirror *m);
+/* The host's bytes for kernels, and back; queued. */
+GEN_API gen_status gen_mirror_up(const gen_far *far, const gen_mirror *m);
+GEN_API gen_status gen_mirror_down(const gen_far *far, const gen_mirror *m);
+
 #endif

@@ -28,7 +28,7 @@ GEN_API uint64_t gen_params_packed_bytes(const gen_params *p);
 /* ---- values in far memory, for plans whose parameters vary ----
  *
  * Host and device each have a copy; one of them may be newer. gen_params_touch says that the host's
- * values were changed (after a fetch, or what a device changed is lost). */
+ * values were changed (after gen_params_fetch, or what a device changed is lost). */
 
 /* The address of one value there, made at first asking; it stays until the parameters are freed. */
 GEN_API gen_status gen_params_far(gen_params *p, const char *name, const gen_far *far, void **out);
@@ -36,8 +36,6 @@ GEN_API gen_status gen_params_far(gen_params *p, const char *name, const gen_far
 GEN_API gen_status gen_params_put(gen_params *p);
 /* Kernels change, or changed, the values there: the host's are old until they are fetched. */
 GEN_API void gen_params_far_changed(gen_params *p);
-/* Brings the device's values back where they are newer; what plans have packed is old then. */
-GEN_API gen_status gen_params_fetch(gen_params *p);
 
 /* Frees the value of one parameter (a name that is not there is fine). */
 GEN_API void gen_params_drop(gen_params *p, const char *name);

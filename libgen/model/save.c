@@ -216,9 +216,12 @@ gen_status gen_model_save_with(const gen_model *m, const gen_model *const *compa
     struct list l = { 0 };
     char *metadata = NULL;
     GEN_TRY(check_call(companion, n, dtype));
+    GEN_TRY(gen_params_fetch(m->params));
     GEN_GOTO(list_model(&l, m, dtype));
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        GEN_GOTO(gen_params_fetch(companion[i]->params));
         GEN_GOTO(list_model(&l, companion[i], dtype));
+    }
     GEN_GOTO(make_metadata(m, companion, n, extra, &metadata));
     GEN_GOTO(gen_safetensors_write(path, force, l.tensor, l.n, metadata));
 done:

@@ -111,8 +111,10 @@ gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress)
 
 gen_status gen_plan_queue(gen_plan *p)
 {
-    if (!p->slab || !p->backend->far)
-        return gen_fail(GEN_EINVAL, "the plan cannot be queued: it is not on a device");
+    if (!p->backend->far)
+        return gen_plan_run(p, NULL);
+    if (!p->slab)
+        return gen_fail(GEN_EINVAL, "the plan was made to estimate only");
     return queue_from(p, 0);
 }
 

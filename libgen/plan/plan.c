@@ -297,6 +297,7 @@ gen_status gen_plan_create(gen_plan **out, gen_graph *g, gen_node *const outputs
         GEN_GOTO(gen_params_create(&p->own_params));
         p->params = p->own_params;
     }
+    GEN_GOTO(gen_params_fetch(p->params)); /* what is folded and packed is the host's */
     memcpy(p->output, outputs, sizeof *outputs * (size_t)n_outputs);
     p->graph = g;
     status = gen_rewrite_run(&p->graph, p->output, n_outputs, backend, &p->options);

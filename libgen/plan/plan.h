@@ -115,10 +115,10 @@ gen_status gen_plan_add_host(struct gen_plan *p);
 void gen_plan_free_far(struct gen_plan *p);
 gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress);
 
-/* For trainers, of a plan on a device: queues one run as gen_plan_run does, without waiting, and
- * without recording it: the caller may record it together with work of its own. */
+/* For trainers: on a device, queues one run as gen_plan_run does, without waiting, and without
+ * recording it: the caller may record it together with work of its own. Else it is a run. */
 GEN_API gen_status gen_plan_queue(gen_plan *p);
-/* Where output i lies there. */
+/* Where output i lies, for kernels. */
 GEN_API void *gen_plan_place(const gen_plan *p, int i);
 
 #endif

@@ -6,9 +6,8 @@
 #include "libgen/train/guard.h"
 
 #include <math.h>
-#include <stdatomic.h>
 
-#include "libgen/base/fail.h"
+#include "libgen/base/alloc.h"
 #include "libgen/train/optimiser.h"
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -39,37 +38,41 @@ gen_status gen_look_at(const gen_look *l, const char *name, gen_tensor t)
                   : gen_look_failed(l, name, t.shape, at, (double)x[at], "a finite number");
 }
 
-/* The square of a gradient below this is finite, and with it second moment and step. */
-#define MOST_GRADIENT 0x1p63f
-
-typedef struct looking {
-    const gen_optimiser *o;
-    atomic_bool bad;
-} looking;
-
-static void look_piece(void *ctx, int piece, int thread)
-{
-    looking *c = ctx;
-    const gen_piece *p = &c->o->piece[piece];
-    (void)thread;
-    if (!c->o->loops->below(c->o->slot[p->slot].sum + p->at, p->n, MOST_GRADIENT))
-        atomic_store(&c->bad, true);
-}
-
 gen_status gen_optimiser_look(const gen_optimiser *o, const gen_look *l)
 {
+    const gen_far *far = o->backend->far;
+    int32_t *bad = o->bad.host;
+    *bad = 0;
+    GEN_TRY(gen_mirror_up(far, &o->bad));
+    GEN_TRY(gen_optimiser_queue_look(o, o->bad.kernel));
+    GEN_TRY(gen_mirror_down(far, &o->bad));
+    GEN_TRY(gen_far_wait(far));
+    return *bad ? gen_optimiser_say(o, l) : GEN_OK;
+}
+
+static gen_status say(const gen_look *l, const gen_slot *s, const float *sum)
+{
     char name[300];
-    looking c = { .o = o };
-    gen_pool_run(o->backend->pool, o->pieces, look_piece, &c);
-    for (int i = 0; atomic_load(&c.bad) && i < o->n; i++) {
+    int64_t at = first_not_below(sum, s->count, GEN_MOST_GRADIENT);
+    if (at < 0)
+        return GEN_OK;
+    snprintf(name, sizeof name, "gradient of '%s'", s->name);
+    return gen_look_failed(l, name, s->shape, at, (double)sum[at], "less than 9e18 in size");
+}
+
+gen_status gen_optimiser_say(const gen_optimiser *o, const gen_look *l)
+{
+    gen_status status = GEN_OK;
+    for (int i = 0; i < o->n && status == GEN_OK; i++) {
         const gen_slot *s = &o->slot[i];
-        int64_t at = first_not_below(s->sum, s->count, MOST_GRADIENT);
-        if (at < 0)
-            continue;
-        snprintf(name, sizeof name, "gradient of '%s'", s->name);
-        return gen_look_failed(l, name, s->shape, at, (double)s->sum[at], "less than 9e18 in size");
+        uint64_t bytes = (uint64_t)s->count * sizeof(float);
+        float *sum;
+        GEN_TRY(gen_alloc_raw((void **)&sum, bytes, 1, "gradients"));
+        status = gen_far_read(o->backend->far, sum, s->at.sum, bytes);
+        status = status != GEN_OK ? status : say(l, s, sum);
+        gen_free(sum);
     }
-    return GEN_OK;
+    return status;
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */

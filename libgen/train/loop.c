@@ -285,7 +285,6 @@ static gen_status load(loop *l, bool *found)
     if (*found) {
         l->state.step = step;
         status = read_state(l, text);
-        gen_params_touch(l->o->params);
     }
     if (status == GEN_OK && skipped && *skipped) {
         gen_log(GEN_LOG_WARN, "%s: passed over %s", l->o->run, skipped);
@@ -499,8 +498,9 @@ gen_status gen_training_run(const gen_training_options *o, gen_training_state *e
     l.saved_at = l.started;
     GEN_GOTO(begin(&l));
     status = turns(&l, &interrupted);
-    if (status != GEN_OK && !l.lost && !is_saved(&l))
-        status = save_and_fail(&l, status); /* the steps before are good */
+    /* The steps before are good, but what a device that failed still holds, nobody knows. */
+    if (status != GEN_OK && status != GEN_EDEVICE && !l.lost && !is_saved(&l))
+        status = save_and_fail(&l, status);
     GEN_GOTO(status);
     if (l.unsaved || l.unwritten)
         GEN_GOTO(gen_fail(GEN_ENOMEM, "%s: step %lld could not be saved: no room on the disk",

@@ -1,61 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * New values of states, committed once per logical step. Statistics of micro-batches are joined as
- * they come (Welford's and Chan's way: nothing is lost where a mean is large beside its variance),
- * in double: the mean of equal floats is that float.
+ * New values of states, committed once per logical step. Their arithmetic is in
+ * libgen/backends/train.h, one for all backends.
  */
-#include <float.h>
-#include <math.h>
-#include <string.h>
+#include "libgen/train/pending.h"
 
+#include "libgen/backends/backend.h"
 #include "libgen/base/alloc.h"
+#include "libgen/graph/params.h"
 #include "libgen/train/guard.h"
 
 typedef struct gen_waiting {
     char *name;
     gen_shape shape;
-    int64_t size;  /* elements of the state */
-    int64_t all;   /* groups * size: elements of a statistic */
-    int64_t count; /* values behind an element of one micro-batch's variance */
-    double momentum;
-    float *value;   /* borrowed from params */
-    double *mean;   /* [all], of what was added */
-    double *square; /* [all], sum over micro-batches: variance, and square of the distance of
-                       its mean; NULL: the state follows the mean */
 } gen_waiting;
 
 struct gen_pending {
+    gen_backend *backend;
+    gen_params *params;
     gen_waiting *state;
+    gen_state_arrays *bound; /* [n], what the table says */
+    gen_state_table table;   /* for kernels */
+    double *sums;            /* means and squares of all */
+    uint64_t sum_bytes;
+    gen_mirror added; /* an int64_t: micro-batches */
+    gen_mirror bad;   /* an int32_t, of gen_pending_look */
     int n;
-    int64_t added; /* micro-batches */
 };
 
-static gen_status add_state(gen_pending *p, const gen_params *params, const gen_update *u)
+static const gen_far *far_of(const gen_pending *p)
 {
-    gen_tensor t = gen_params_get(params, gen_node_name(u->state));
-    if (!t.data)
-        return gen_fail(GEN_EINVAL, "states of a step: there is no '%s'", gen_node_name(u->state));
-    gen_waiting *s = &p->state[p->n++];
-    *s = (gen_waiting){ .shape = t.shape,
-                        .size = gen_shape_count(t.shape),
-                        .all = gen_shape_count(gen_node_shape(u->mean)),
-                        .count = u->count,
-                        .momentum = u->momentum > 0 ? u->momentum : 1,
-                        .value = t.data };
-    GEN_TRY(gen_strdup(&s->name, gen_node_name(u->state)));
-    GEN_TRY(GEN_ALLOC(&s->mean, s->all, "states of a step"));
-    return u->variance ? GEN_ALLOC(&s->square, s->all, "states of a step") : GEN_OK;
+    return p->backend->far;
 }
 
-gen_status gen_pending_create(gen_pending **out, gen_params *params, const gen_net *net)
+static int64_t *added(const gen_pending *p)
+{
+    return p->added.host;
+}
+
+static gen_status add_state(gen_pending *p, const gen_update *u)
+{
+    const char *name = gen_node_name(u->state);
+    gen_tensor t = gen_params_get(p->params, name);
+    void *value = t.data;
+    if (!t.data)
+        return gen_fail(GEN_EINVAL, "states of a step: there is no '%s'", name);
+    if (far_of(p))
+        GEN_TRY(gen_params_far(p->params, name, far_of(p), &value));
+    gen_state_arrays *s = &p->bound[p->n];
+    *s = (gen_state_arrays){ .size = gen_shape_count(t.shape),
+                             .all = gen_shape_count(gen_node_shape(u->mean)),
+                             .count = u->count,
+                             .momentum = u->momentum > 0 ? u->momentum : 1,
+                             .value = value,
+                             .first = 1,
+                             .next = -1 };
+    for (int i = 0; i < p->n; i++) {
+        if (p->bound[i].value != s->value)
+            continue;
+        s->first = 0;
+        p->bound[i].next = p->bound[i].next < 0 ? p->n : p->bound[i].next;
+    }
+    p->state[p->n].shape = t.shape;
+    p->sum_bytes += (uint64_t)s->all * (u->variance ? 2 : 1) * sizeof(double);
+    return gen_strdup(&p->state[p->n++].name, name);
+}
+
+static gen_status hold(gen_pending *p, const gen_net *net)
+{
+    uint64_t bytes = (uint64_t)p->n * sizeof *p->bound;
+    void *sums, *table;
+    GEN_TRY(gen_far_hold(far_of(p), &sums, p->sum_bytes, "states of a step"));
+    double *at = p->sums = sums;
+    for (int i = 0; i < p->n; i++) {
+        p->bound[i].mean = at;
+        at += p->bound[i].all;
+        if (!net->update[i].variance)
+            continue;
+        p->bound[i].square = at;
+        at += p->bound[i].all;
+    }
+    GEN_TRY(gen_mirror_create(far_of(p), &p->added, sizeof(int64_t), "states of a step"));
+    GEN_TRY(gen_mirror_create(far_of(p), &p->bad, sizeof(int32_t), "states of a step"));
+    GEN_TRY(gen_far_hold(far_of(p), &table, bytes, "states of a step"));
+    p->table = (gen_state_table){ .state = table, .added = p->added.kernel, .n = p->n };
+    return gen_far_write(far_of(p), table, p->bound, bytes);
+}
+
+gen_status gen_pending_create(gen_pending **out, gen_params *params, const gen_net *net,
+                              gen_backend *backend)
 {
     gen_status status;
     gen_pending *p = NULL;
     *out = NULL;
+    if (!backend->train)
+        return gen_fail(GEN_EUNSUPPORTED, "states of a step have no kernels on %s", backend->name);
     GEN_GOTO(GEN_ALLOC(&p, 1, "states of a step"));
+    p->backend = backend;
+    p->params = params;
     GEN_GOTO(GEN_ALLOC(&p->state, net->n_updates, "states of a step"));
+    GEN_GOTO(GEN_ALLOC(&p->bound, net->n_updates, "states of a step"));
     for (int i = 0; i < net->n_updates; i++)
-        GEN_GOTO(add_state(p, params, &net->update[i]));
+        GEN_GOTO(add_state(p, &net->update[i]));
+    GEN_GOTO(hold(p, net));
     *out = p;
     p = NULL;
 done:
@@ -68,82 +115,138 @@ void gen_pending_free(gen_pending **pending)
     gen_pending *p = *pending;
     if (!p)
         return;
-    for (int i = 0; i < p->n; i++) {
+    (void)gen_far_wait(far_of(p)); /* a step that failed may have left work behind */
+    for (int i = 0; i < p->n; i++)
         gen_free(p->state[i].name);
-        gen_free(p->state[i].mean);
-        gen_free(p->state[i].square);
-    }
+    gen_far_release(far_of(p), p->sums);
+    gen_far_release(far_of(p), (void *)p->table.state);
+    gen_mirror_free(far_of(p), &p->added);
+    gen_mirror_free(far_of(p), &p->bad);
     gen_free(p->state);
+    gen_free(p->bound);
     gen_free(p);
     *pending = NULL;
 }
 
 /* ---- micro-batches --------------------------------------------------------------------------- */
 
-static void join(gen_waiting *s, const float *mean, const float *variance, int64_t nth)
+gen_status gen_pending_bind(gen_pending *p, const float *const statistic[])
 {
-    for (int64_t k = 0; k < s->all; k++) {
-        double off = (double)mean[k] - s->mean[k];
-        s->mean[k] += off / (double)nth;
-        if (variance)
-            s->square[k] += (double)variance[k] + off * ((double)mean[k] - s->mean[k]);
-    }
-}
-
-void gen_pending_add(gen_pending *p, const float *const statistic[])
-{
-    p->added++;
+    bool moved = false;
     for (int i = 0; i < p->n; i++) {
-        gen_waiting *s = &p->state[i];
+        gen_state_arrays *s = &p->bound[i];
         const float *mean = *statistic++, *variance = s->square ? *statistic++ : NULL;
-        join(s, mean, variance, p->added);
+        moved |= s->mean_of != mean || s->variance_of != variance;
+        s->mean_of = mean;
+        s->variance_of = variance;
     }
+    return moved ? gen_far_write(far_of(p), (void *)p->table.state, p->bound,
+                                 (uint64_t)p->n * sizeof *p->bound)
+                 : GEN_OK;
 }
 
-/* ---- the new value --------------------------------------------------------------------------- */
-
-static double next_value(const gen_pending *p, const gen_waiting *s, int64_t element)
+void gen_pending_count(gen_pending *p)
 {
-    double n = (double)s->count * (double)p->added, next = (double)s->value[element];
-    double unbiased = n > 1 ? n / (n - 1) : 1;
-    for (int64_t k = element; k < s->all; k += s->size) {
-        double found = s->square ? s->square[k] / (double)p->added * unbiased : s->mean[k];
-        next = s->momentum < 1 ? (1 - s->momentum) * next + s->momentum * found : found;
-    }
-    return next;
+    ++*added(p);
+}
+
+gen_status gen_pending_queue_add(gen_pending *p)
+{
+    GEN_TRY(gen_mirror_up(far_of(p), &p->added));
+    return p->backend->train->join(p->backend, &p->table);
+}
+
+gen_status gen_pending_add(gen_pending *p, const float *const statistic[])
+{
+    GEN_TRY(gen_pending_bind(p, statistic));
+    gen_pending_count(p);
+    GEN_TRY(gen_pending_queue_add(p));
+    return gen_far_wait(far_of(p)); /* the count is the host's again */
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+gen_status gen_pending_queue_look(const gen_pending *p, int32_t *bad)
+{
+    return p->backend->train->look(p->backend, &p->table, bad);
 }
 
 gen_status gen_pending_look(const gen_pending *p, const gen_look *l)
 {
-    for (int i = 0; p->added && i < p->n; i++) {
-        const gen_waiting *s = &p->state[i];
-        for (int64_t k = 0; k < s->size; k++) {
-            double next = next_value(p, s, k);
-            if (!(fabs(next) <= (double)FLT_MAX))
-                return gen_look_failed(l, s->name, s->shape, k, next, "a finite number");
-        }
+    int32_t *bad = p->bad.host;
+    *bad = 0;
+    GEN_TRY(gen_mirror_up(far_of(p), &p->bad));
+    GEN_TRY(gen_pending_queue_look(p, p->bad.kernel));
+    GEN_TRY(gen_mirror_down(far_of(p), &p->bad));
+    GEN_TRY(gen_far_wait(far_of(p)));
+    return *bad ? gen_pending_say(p, l) : GEN_OK;
+}
+
+/* `values`: room for the state's own and what was added to it. */
+static gen_status say(const gen_pending *p, int i, const gen_look *l, double *room)
+{
+    gen_state_arrays s = p->bound[i];
+    uint64_t all = (uint64_t)s.all, size = (uint64_t)s.size;
+    double *square = room + s.all;
+    s.value = (float *)(square + s.all);
+    GEN_TRY(gen_far_read(far_of(p), room, s.mean, all * sizeof *room));
+    GEN_TRY(gen_far_read(far_of(p), s.value, p->bound[i].value, size * sizeof *s.value));
+    s.mean = room;
+    if (s.square)
+        GEN_TRY(gen_far_read(far_of(p), square, s.square, all * sizeof *square));
+    s.square = s.square ? square : NULL;
+    for (int64_t e = 0; e < s.size; e++) {
+        double next = gen_state_next(&s, e, *added(p));
+        if (!gen_state_is_finite(next))
+            return gen_look_failed(l, p->state[i].name, p->state[i].shape, e, next,
+                                   "a finite number");
     }
     return GEN_OK;
 }
 
-/* In order: an update of a state that has had one goes on from there. */
-void gen_pending_commit(gen_pending *p)
+gen_status gen_pending_say(const gen_pending *p, const gen_look *l)
 {
-    for (int i = 0; p->added && i < p->n; i++) {
-        const gen_waiting *s = &p->state[i];
-        for (int64_t k = 0; k < s->size; k++)
-            s->value[k] = (float)next_value(p, s, k);
+    gen_status status = GEN_OK;
+    for (int i = 0; i < p->n && status == GEN_OK; i++) {
+        double *room;
+        GEN_TRY(GEN_ALLOC(&room, 2 * p->bound[i].all + p->bound[i].size, "states of a step"));
+        status = say(p, i, l, room);
+        gen_free(room);
     }
-    gen_pending_discard(p);
+    return status;
 }
 
-void gen_pending_discard(gen_pending *p)
+/* ---- the new value --------------------------------------------------------------------------- */
+
+gen_status gen_pending_queue_commit(gen_pending *p, const int32_t *bad)
 {
-    for (int i = 0; i < p->n; i++) {
-        gen_waiting *s = &p->state[i];
-        memset(s->mean, 0, (size_t)s->all * sizeof *s->mean);
-        if (s->square)
-            memset(s->square, 0, (size_t)s->all * sizeof *s->square);
-    }
-    p->added = 0;
+    return p->backend->train->commit(p->backend, &p->table, bad);
+}
+
+void gen_pending_committed(gen_pending *p)
+{
+    *added(p) = 0;
+}
+
+gen_status gen_pending_commit(gen_pending *p)
+{
+    if (!*added(p))
+        return GEN_OK;
+    GEN_TRY(gen_params_put(p->params));
+    GEN_TRY(gen_pending_queue_commit(p, NULL));
+    if (far_of(p))
+        gen_params_far_changed(p->params);
+    GEN_TRY(gen_far_wait(far_of(p)));
+    gen_pending_committed(p);
+    return GEN_OK;
+}
+
+gen_status gen_pending_discard(gen_pending *p)
+{
+    if (!*added(p))
+        return GEN_OK;
+    GEN_TRY(gen_far_clear(far_of(p), p->sums, p->sum_bytes));
+    GEN_TRY(gen_far_wait(far_of(p)));
+    gen_pending_committed(p);
+    return GEN_OK;
 }

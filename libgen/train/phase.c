@@ -2,6 +2,10 @@
  *
  * A phase of training: the graph of a loss with its gradients and new states, planned once; steps
  * that are looked at before they are committed.
+ *
+ * On a device nothing but inputs, losses and watched values passes between it and the host. A
+ * micro-batch is one recording, the commit another: kernels look at the sums, set a word where a
+ * step is not fit to be taken, and the commit, queued behind without waiting, obeys it.
  */
 #include <math.h>
 #include <string.h>
@@ -10,15 +14,21 @@
 
 #include "libgen/base/alloc.h"
 #include "libgen/graph/op.h"
+#include "libgen/graph/params.h"
+#include "libgen/plan/plan.h"
+#include "libgen/train/optimiser.h"
+#include "libgen/train/pending.h"
 
 struct gen_phase {
     gen_phase_options o;
+    gen_params *params;
+    gen_backend *backend;
     gen_plan *plan;
     gen_optimiser *adam;
     gen_pending *states;
-    const float **gradient;  /* [trained], outputs of the plan from 1 on */
-    const float **statistic; /* [n_statistics], those behind: of which new states are made */
-    const float **watched;   /* [o.n_watched], the last ones */
+    gen_mirror bad;          /* an int32_t: the step is not to be taken */
+    void *micro, *commit;    /* recordings, or NULL */
+    bool ran;                /* a micro-batch was, and what its kernels make at first is made */
     double *seen;            /* [o.n_watched], summed over the steps of this turn */
     double *seeing;          /* the same over the micro-batches of this step */
     int n_trained, n_statistics;
@@ -31,7 +41,7 @@ typedef struct gen_phase_graph {
     gen_graph *g;
     gen_net net;
     gen_node *loss;
-    gen_node **wrt, **out;
+    gen_node **wrt, **out, **gradient; /* gradient: among out */
     const char **name; /* of trained parameters */
     int n;             /* trained */
     int statistics;
@@ -45,7 +55,7 @@ static bool wanted(const gen_phase_options *o, const char *name)
     return false;
 }
 
-/* Outputs: the loss, gradients, statistics, watched values. */
+/* Outputs: the loss, watched values (these the host reads), gradients, statistics. */
 static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
                         const gen_phase_options *o)
 {
@@ -72,18 +82,19 @@ static gen_status build(gen_phase_graph *b, gen_params *params, uint64_t seed,
     }
     if (!b->n)
         return gen_fail(GEN_EINVAL, "phase %s: there is nothing to train", o->name);
-    gen_grad(b->g, b->loss, NULL, b->wrt, b->n, b->out + 1);
     b->out[0] = b->loss;
-    b->statistics = gen_net_statistics(&b->net, b->out + 1 + b->n);
     for (int i = 0; i < o->n_watched; i++) {
-        b->out[1 + b->n + b->statistics + i] = o->watched[i];
+        b->out[1 + i] = o->watched[i];
         if (gen_shape_count(gen_node_shape(o->watched[i])) != 1)
             return gen_fail(GEN_EINVAL, "phase %s: watched value %d is not one element", o->name,
                             i);
     }
+    b->gradient = b->out + 1 + o->n_watched;
+    gen_grad(b->g, b->loss, NULL, b->wrt, b->n, b->gradient);
+    b->statistics = gen_net_statistics(&b->net, b->gradient + b->n);
     GEN_TRY(gen_graph_status(b->g));
     for (int i = 0; i < b->n; i++)
-        if (!b->out[1 + i])
+        if (!b->gradient[i])
             return gen_fail(GEN_EINVAL, "phase %s: its loss does not depend on '%s'", o->name,
                             b->name[i]);
     return GEN_OK;
@@ -100,27 +111,79 @@ static void describe(gen_phase *p, const gen_phase_graph *b)
     p->info.held_bytes = gen_adam_bytes(&p->o.adam, p->info.trained);
     for (int i = 0; i < b->statistics; i++)
         p->info.held_bytes +=
-            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->out[1 + b->n + i]));
+            sizeof(double) * (uint64_t)gen_shape_count(gen_node_shape(b->gradient[b->n + i]));
+}
+
+/* ---- work of a step, queued on a device ------------------------------------------------------ */
+
+static gen_status discard(gen_phase *p)
+{
+    GEN_TRY(gen_optimiser_discard(p->adam));
+    GEN_TRY(gen_pending_discard(p->states));
+    return gen_far_clear(p->backend->far, p->bad.kernel, p->bad.bytes);
+}
+
+static gen_status queue_micro_batch(void *ctx)
+{
+    gen_phase *p = ctx;
+    int32_t *bad = p->bad.kernel;
+    GEN_TRY(gen_plan_queue(p->plan));
+    GEN_TRY(gen_optimiser_queue_add(p->adam));
+    GEN_TRY(gen_pending_queue_add(p->states));
+    GEN_TRY(p->backend->train->finite(p->backend, gen_plan_place(p->plan, 0), 1, bad));
+    GEN_TRY(gen_optimiser_queue_look(p->adam, bad));
+    GEN_TRY(gen_pending_queue_look(p->states, bad));
+    return gen_mirror_down(p->backend->far, &p->bad);
+}
+
+static gen_status queue_commit(void *ctx)
+{
+    gen_phase *p = ctx;
+    GEN_TRY(gen_optimiser_queue_step(p->adam, p->bad.kernel));
+    return gen_pending_queue_commit(p->states, p->bad.kernel);
+}
+
+/* A kernel's code is loaded when it first runs, which is not to happen while its work is written
+ * down: so at first a commit that is refused. */
+static gen_status warm_up(gen_phase *p)
+{
+    const gen_far *far = p->backend->far;
+    if (!far)
+        return GEN_OK;
+    *(int32_t *)p->bad.host = 1;
+    GEN_TRY(gen_mirror_up(far, &p->bad));
+    GEN_TRY(queue_commit(p));
+    return gen_far_wait(far);
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+/* Where the plan leaves gradients and statistics is told once. */
+static gen_status bind(gen_phase *p)
+{
+    gen_status status;
+    const float **from = NULL;
+    int first = 1 + p->o.n_watched, n = p->n_trained + p->n_statistics;
+    GEN_TRY(GEN_ALLOC(&from, n, "phase"));
+    for (int i = 0; i < n; i++)
+        from[i] = gen_plan_place(p->plan, first + i);
+    GEN_GOTO(gen_optimiser_bind(p->adam, from));
+    GEN_GOTO(gen_pending_bind(p->states, from + p->n_trained));
+done:
+    gen_free(from);
+    return status;
 }
 
 /* What steps need and an estimate does without. */
-static gen_status make_steps(gen_phase *p, const gen_phase_graph *b, gen_params *params,
-                             gen_backend *backend)
+static gen_status make_steps(gen_phase *p, const gen_phase_graph *b)
 {
-    GEN_TRY(gen_optimiser_create(&p->adam, params, b->name, b->n, &p->o.adam, backend));
-    GEN_TRY(gen_pending_create(&p->states, params, &b->net));
-    GEN_TRY(GEN_ALLOC(&p->gradient, p->n_trained, "phase"));
-    GEN_TRY(GEN_ALLOC(&p->statistic, p->n_statistics, "phase"));
-    GEN_TRY(GEN_ALLOC(&p->watched, p->o.n_watched, "phase"));
+    GEN_TRY(gen_optimiser_create(&p->adam, p->params, b->name, b->n, &p->o.adam, p->backend));
+    GEN_TRY(gen_pending_create(&p->states, p->params, &b->net, p->backend));
+    GEN_TRY(gen_mirror_create(p->backend->far, &p->bad, sizeof(int32_t), "phase"));
     GEN_TRY(GEN_ALLOC(&p->seen, p->o.n_watched, "phase"));
     GEN_TRY(GEN_ALLOC(&p->seeing, p->o.n_watched, "phase"));
-    for (int i = 0; i < p->n_trained; i++)
-        p->gradient[i] = gen_plan_output(p->plan, 1 + i).data;
-    for (int i = 0; i < p->n_statistics; i++)
-        p->statistic[i] = gen_plan_output(p->plan, 1 + p->n_trained + i).data;
-    for (int i = 0; i < p->o.n_watched; i++)
-        p->watched[i] = gen_plan_output(p->plan, 1 + p->n_trained + p->n_statistics + i).data;
-    return GEN_OK;
+    GEN_TRY(bind(p));
+    return warm_up(p);
 }
 
 gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
@@ -133,7 +196,10 @@ gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
     GEN_TRY(gen_schedule_check(&options->schedule));
     GEN_GOTO(GEN_ALLOC(&p, 1, "phase"));
     p->o = *options;
+    p->params = params;
+    p->backend = backend;
     p->o.plan.params_vary = 1;
+    p->o.plan.outputs_fetched = 1 + options->n_watched;
     GEN_GOTO(build(&b, params, seed, options));
     p->n_trained = b.n;
     p->n_statistics = b.statistics;
@@ -141,7 +207,7 @@ gen_status gen_phase_create(gen_phase **out, gen_params *params, uint64_t seed,
                              backend, &p->o.plan));
     describe(p, &b);
     if (!options->plan.estimate_only)
-        GEN_GOTO(make_steps(p, &b, params, backend));
+        GEN_GOTO(make_steps(p, &b));
     *out = p;
     p = NULL;
 done:
@@ -162,9 +228,11 @@ void gen_phase_free(gen_phase **phase)
     gen_plan_free(&p->plan);
     gen_optimiser_free(&p->adam);
     gen_pending_free(&p->states);
-    gen_free(p->gradient);
-    gen_free(p->statistic);
-    gen_free(p->watched);
+    gen_mirror_free(p->backend->far, &p->bad);
+    if (p->backend->far) {
+        p->backend->far->free_recording(p->micro);
+        p->backend->far->free_recording(p->commit);
+    }
     gen_free(p->seen);
     gen_free(p->seeing);
     gen_free(p);
@@ -188,41 +256,69 @@ gen_status gen_phase_dump(gen_phase *p, int runs, FILE *out)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-static void discard(gen_phase *p)
+/* The first one is not recorded: a failure names the step. */
+static gen_status run_micro_batch(gen_phase *p)
 {
-    gen_optimiser_discard(p->adam);
-    gen_pending_discard(p->states);
+    p->adam->added++;
+    gen_pending_count(p->states);
+    GEN_TRY(gen_params_put(p->params));
+    if (!p->ran)
+        GEN_TRY(queue_micro_batch(p));
+    else
+        GEN_TRY(gen_far_repeat(p->backend->far, &p->micro, queue_micro_batch, p));
+    p->ran = true;
+    return GEN_OK;
 }
 
-/* Each micro-batch by itself, so that the sentence names the sample: a sum of finite gradients that
- * overflows is found at the end. */
-static gen_status micro_batch(gen_phase *p, int64_t step, double *loss, gen_look *look)
+/* Always a recording, so that all of it is queued, or nothing. */
+static gen_status run_commit(gen_phase *p, int64_t step)
+{
+    gen_optimiser_plan_step(p->adam, gen_schedule_rate(&p->o.schedule, step));
+    if (p->backend->far)
+        gen_params_far_changed(p->params);
+    return gen_far_repeat(p->backend->far, &p->commit, queue_commit, p);
+}
+
+/* What kernels found bad, by name. */
+static gen_status say(gen_phase *p, const gen_look *look)
 {
     char name[80];
-    *look = (gen_look){ .step = step };
-    GEN_TRY(p->o.fill(p->o.cookie, p->plan, &look->sample));
-    GEN_TRY(gen_plan_run(p->plan, NULL));
-    gen_tensor value = gen_plan_output(p->plan, 0);
     snprintf(name, sizeof name, "loss of %s", p->o.name);
-    GEN_TRY(gen_look_at(look, name, value));
-    *loss += (double)*(const float *)value.data;
-    for (int i = 0; i < p->o.n_watched; i++)
-        p->seeing[i] += (double)*p->watched[i];
-    gen_optimiser_add(p->adam, p->gradient);
-    gen_pending_add(p->states, p->statistic);
-    GEN_TRY(gen_optimiser_look(p->adam, look));
-    return gen_pending_look(p->states, look);
+    GEN_TRY(gen_look_at(look, name, gen_plan_output(p->plan, 0)));
+    GEN_TRY(gen_optimiser_say(p->adam, look));
+    GEN_TRY(gen_pending_say(p->states, look));
+    return gen_fail(GEN_ENUMERIC, "step %lld: a value of phase %s is not finite",
+                    (long long)look->step, p->o.name);
 }
 
-static gen_status accumulate(gen_phase *p, int64_t step, double *loss)
+/* Looked at each by itself, so that the sentence names the sample. The commit stands behind the
+ * last one, and does nothing where that is bad. */
+static gen_status micro_batch(gen_phase *p, int64_t step, bool last, double *loss)
+{
+    gen_look look = { .step = step };
+    GEN_TRY(p->o.fill(p->o.cookie, p->plan, &look.sample));
+    GEN_TRY(run_micro_batch(p));
+    gen_status status = last ? run_commit(p, step) : GEN_OK;
+    gen_status waited = gen_far_wait(p->backend->far);
+    GEN_TRY(status != GEN_OK ? status : waited);
+    if (*(const int32_t *)p->bad.host)
+        return say(p, &look);
+    *loss += (double)*(const float *)gen_plan_output(p->plan, 0).data;
+    for (int i = 0; i < p->o.n_watched; i++)
+        p->seeing[i] += (double)*(const float *)gen_plan_output(p->plan, 1 + i).data;
+    return GEN_OK;
+}
+
+static gen_status take_step(gen_phase *p, int64_t step, double *loss)
 {
     int64_t n = p->o.micro_batches > 0 ? p->o.micro_batches : 1;
-    gen_look look;
     *loss = 0;
     for (int i = 0; i < p->o.n_watched; i++)
         p->seeing[i] = 0;
     for (int64_t i = 0; i < n; i++)
-        GEN_TRY(micro_batch(p, step, loss, &look));
+        GEN_TRY(micro_batch(p, step, i == n - 1, loss));
+    gen_optimiser_stepped(p->adam);
+    gen_pending_committed(p->states);
     *loss /= (double)n;
     for (int i = 0; i < p->o.n_watched; i++)
         p->seeing[i] /= (double)n;
@@ -238,20 +334,15 @@ gen_status gen_phase_run(gen_phase *p, gen_guard *guard, int64_t step, double *l
     *loss = (double)NAN;
     if (!p->adam)
         return gen_fail(GEN_EINVAL, "phase %s was made to estimate only", p->o.name);
-    discard(p); /* of a turn that was cancelled */
+    GEN_TRY(discard(p)); /* of a turn that was cancelled */
     p->steps = 0;
     for (int i = 0; i < p->o.n_watched; i++)
         p->seen[i] = 0;
     for (int64_t i = 0; i < repeats && *verdict == GEN_COMMIT; i++) {
         double one;
-        gen_status status = gen_guard_judge(guard, accumulate(p, step, &one), verdict);
-        if (status != GEN_OK || *verdict != GEN_COMMIT) {
-            discard(p);
-            GEN_TRY(status);
-            continue;
-        }
-        GEN_TRY(gen_optimiser_step(p->adam, gen_schedule_rate(&p->o.schedule, step)));
-        gen_pending_commit(p->states);
+        GEN_TRY(gen_guard_judge(guard, take_step(p, step, &one), verdict));
+        if (*verdict != GEN_COMMIT)
+            return discard(p);
         sum += one;
         *loss = sum / (double)++p->steps;
         for (int k = 0; k < p->o.n_watched; k++)

@@ -8,11 +8,13 @@
 #include <libgen/train.h>
 
 #include "libgen/base/alloc.h"
+#include "libgen/base/far.h"
 #include "libgen/base/map.h"
 
 typedef struct gen_saved_item {
     const char *name; /* in the arena */
     gen_tensor value;
+    const gen_far *far; /* where its data lie */
 } gen_saved_item;
 
 typedef struct gen_saved_count {
@@ -26,8 +28,9 @@ struct gen_saved {
     gen_saved_item *tensor;
     gen_saved_count *counter;
     gen_optimiser **optimiser;
-    uint64_t n_tensors, n_counters, n_optimisers;
-    uint64_t tensor_room, counter_room, optimiser_room;
+    gen_params **params;
+    uint64_t n_tensors, n_counters, n_optimisers, n_params;
+    uint64_t tensor_room, counter_room, optimiser_room, params_room;
 };
 
 /* Bytes of the file of tensors, at most. */

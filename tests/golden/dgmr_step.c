@@ -178,8 +178,9 @@ static void list_open(list *l, const gen_params *params, bool trained, const cha
     l->value = calloc((size_t)l->total, sizeof *l->value);
 }
 
-static void list_read(list *l, const gen_params *params)
+static void list_read(list *l, gen_params *params)
 {
+    assert_int_equal(gen_params_fetch(params), GEN_OK);
     for (int i = 0; i < l->n; i++)
         memcpy(l->value + l->at[i], gen_params_get(params, l->name[i]).data,
                (size_t)l->count[i] * sizeof *l->value);
@@ -187,8 +188,9 @@ static void list_read(list *l, const gen_params *params)
 
 /* Values before the phase's first step -> its gradients: Adam keeps (1 - beta2) g^2, and with beta1
  * = 0 a parameter moves against the sign of g. */
-static void list_gradients(list *l, const gen_params *params, const gen_optimiser *o)
+static void list_gradients(list *l, gen_params *params, const gen_optimiser *o)
 {
+    assert_int_equal(gen_params_fetch(params), GEN_OK);
     assert_int_equal(o->n, l->n);
     assert_int_equal(o->steps, 1);
     for (int i = 0; i < l->n; i++) {
@@ -196,11 +198,15 @@ static void list_gradients(list *l, const gen_params *params, const gen_optimise
         while (strcmp(s->name, l->name[i]) != 0)
             s++;
         const float *w = gen_params_get(params, l->name[i]).data;
-        float *value = l->value + l->at[i];
+        float *value = l->value + l->at[i], *v = malloc((size_t)l->count[i] * sizeof *v);
+        assert_int_equal(gen_far_read(o->backend->far, v, s->at.v,
+                                      (uint64_t)l->count[i] * sizeof *v),
+                         GEN_OK);
         for (int64_t k = 0; k < l->count[i]; k++) {
-            double size = sqrt((double)s->v[k] / (1 - 0.999));
+            double size = sqrt((double)v[k] / (1 - 0.999));
             value[k] = (float)(w[k] < value[k] ? size : w[k] > value[k] ? -size : 0);
         }
+        free(v);
     }
 }
 

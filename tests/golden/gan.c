@@ -156,6 +156,7 @@ static void ten_turns_are_those_of_torch(void **state)
         expect_loss(gen_json_first(row), d, "D", turn);
         expect_loss(gen_json_next(gen_json_first(row)), g, "G", turn);
     }
+    assert_int_equal(gen_params_fetch(t.params), GEN_OK);
     const gen_json *v = gen_json_first(gen_json_get(json, "final"));
     for (; v; v = gen_json_next(v)) {
         float expected[600];
@@ -191,6 +192,7 @@ static void a_bad_step_leaves_no_trace(void **state)
     for (int pass = 0; pass < 2; pass++) {
         guard.policy = pass ? GEN_ON_NAN_STOP : GEN_ON_NAN_SKIP;
         t.loader.bad = t.loader.z + 1;
+        assert_int_equal(gen_params_fetch(t.params), GEN_OK);
         for (int i = 0; i < n; i++) {
             gen_tensor v = gen_params_at(t.params, i, NULL, NULL);
             memcpy(kept[i], v.data, gen_tensor_bytes(&v));
@@ -200,6 +202,7 @@ static void a_bad_step_leaves_no_trace(void **state)
         assert_true(isnan(d) && gen_optimiser_steps(gen_phase_optimiser(t.d)) == 2);
         if (!pass)
             assert_int_equal(verdict, GEN_SKIP);
+        assert_int_equal(gen_params_fetch(t.params), GEN_OK);
         for (int i = 0; i < n; i++) {
             gen_tensor v = gen_params_at(t.params, i, NULL, NULL);
             assert_memory_equal(kept[i], v.data, gen_tensor_bytes(&v));
@@ -252,7 +255,8 @@ static void a_phase_is_described(void **state)
     assert_int_equal(info.param_bytes, values);
     uint64_t before = gen_alloc_bytes();
     gen_phase_free(&p);
-    assert_true(before - gen_alloc_bytes() >= info.plan.slab_bytes + info.held_bytes);
+    if (test_on_cpu()) /* else most of it is the device's */
+        assert_true(before - gen_alloc_bytes() >= info.plan.slab_bytes + info.held_bytes);
     gen_params_free(&none);
     close_gan(&t);
 }

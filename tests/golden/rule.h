@@ -236,6 +236,7 @@ static inline int rule_with_statistics(const gen_net *net, gen_node *out[], int 
 static inline void rule_move_states(const gen_net *net, gen_node *const out[], int n, float *found)
 {
     gen_pending *pending;
+    gen_backend *backend;
     gen_params *p = rule_params(net->g);
     const float *statistic[2048];
     int64_t at = 0;
@@ -246,10 +247,12 @@ static inline void rule_move_states(const gen_net *net, gen_node *const out[], i
             statistic[i - n] = found + at;
         at += gen_shape_count(gen_node_shape(out[i]));
     }
-    assert_int_equal(gen_pending_create(&pending, p, net), GEN_OK);
-    gen_pending_add(pending, statistic);
-    gen_pending_commit(pending);
+    assert_int_equal(gen_backend_open(&backend, "cpu", 1), GEN_OK);
+    assert_int_equal(gen_pending_create(&pending, p, net, backend), GEN_OK);
+    assert_int_equal(gen_pending_add(pending, statistic), GEN_OK);
+    assert_int_equal(gen_pending_commit(pending), GEN_OK);
     gen_pending_free(&pending);
+    gen_backend_close(&backend);
     for (int i = 0; i < n; i++) {
         gen_tensor t = { 0 };
         if (out[i]->op == &gen_op_param && !((const gen_param_attr *)out[i]->attr)->trained)

@@ -528,7 +528,7 @@ static void build(training *t)
                          t->backend, &(gen_plan_options){ .params_vary = 1 }));
     must(gen_optimiser_create(&t->adam, t->params, names, t->n_trained,
                               &(gen_adam_options){ .beta1 = 0.5, .average = 0.95 }, t->backend));
-    must(gen_pending_create(&t->states, t->params, &t->net));
+    must(gen_pending_create(&t->states, t->params, &t->net, t->backend));
     must(gen_saved_create(&t->saved));
     must(gen_saved_params(t->saved, "model", t->params));
     must(gen_saved_optimiser(t->saved, "adam", t->adam));

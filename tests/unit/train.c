@@ -293,7 +293,7 @@ static void states_wait_for_the_commit(void **state)
     const float *value = gen_params_get(t.params, "mean").data;
     const float one[3] = { 1, 0.1f, 3 }, two[3] = { 2, 0.1f, 5 }, bad[3] = { 1, 1, INFINITY };
     gen_net_update(&net, (gen_update){ .state = mean, .mean = x });
-    assert_int_equal(gen_pending_create(&p, t.params, &net), GEN_OK);
+    assert_int_equal(gen_pending_create(&p, t.params, &net, t.backend), GEN_OK);
     gen_pending_add(p, (const float *[]){ bad });
     assert_int_equal(gen_pending_look(p, &look), GEN_ENUMERIC);
     assert_string_equal(gen_last_error(),
@@ -310,7 +310,7 @@ static void states_wait_for_the_commit(void **state)
     assert_true(value[0] == (float)(5.0 / 3) && value[1] == 0.1f && value[2] == (float)(13.0 / 3));
     gen_pending_free(&p);
     gen_net_update(&net, (gen_update){ .state = u, .mean = x });
-    assert_int_equal(gen_pending_create(&p, t.params, &net), GEN_EINVAL);
+    assert_int_equal(gen_pending_create(&p, t.params, &net, t.backend), GEN_EINVAL);
     assert_string_equal(gen_last_error(), "states of a step: there is no 'u'");
     close_net(&net);
     close_bench(&t);

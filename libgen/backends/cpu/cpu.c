@@ -120,6 +120,7 @@ gen_status gen_cpu_open(gen_backend **out, int threads)
     GEN_TRY(GEN_ALLOC(&b, 1, "backend"));
     b->name = "cpu";
     b->isa = isa;
+    b->train = &gen_cpu_train;
     b->peak = gen_cpu_peak;
     b->close = close_cpu;
     GEN_GOTO(GEN_ALLOC(&c, 1, "backend"));

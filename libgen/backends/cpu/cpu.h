@@ -12,6 +12,7 @@
 
 gen_status gen_cpu_open(gen_backend **out, int threads);
 gen_status gen_cpu_peak(gen_backend *b, gen_peak *out);
+extern const gen_train_kernels gen_cpu_train;
 
 typedef struct gen_cpu { /* gen_backend.impl */
     gen_dnnl *dnnl;

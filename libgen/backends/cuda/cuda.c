@@ -329,6 +329,7 @@ gen_status gen_cuda_open(gen_backend **out, int device, gen_backend *host)
     b->name = c->name;
     b->text = c->text;
     b->kernels = gen_cuda_kernels();
+    b->train = &gen_cuda_train;
     b->far = &c->far;
     b->pool = host->pool;
     b->isa = host->isa;

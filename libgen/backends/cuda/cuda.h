@@ -101,4 +101,6 @@ extern const gen_kernel *const gen_cuda_norm_kernels[];
 extern const gen_kernel *const gen_cuda_pool_kernels[];
 extern const gen_kernel *const gen_cuda_reduce_kernels[];
 
+extern const gen_train_kernels gen_cuda_train;
+
 #endif

@@ -28,6 +28,7 @@ CUDA := \
     libgen/backends/cuda/pool.c \
     libgen/backends/cuda/reduce.c \
     libgen/backends/cuda/sums.c \
+    libgen/backends/cuda/train.c \
 
 CUDA_KERNELS := \
     libgen/backends/cuda/kernels/cast.cu \
@@ -40,6 +41,7 @@ CUDA_KERNELS := \
     libgen/backends/cuda/kernels/pool.cu \
     libgen/backends/cuda/kernels/reduce.cu \
     libgen/backends/cuda/kernels/softmax.cu \
+    libgen/backends/cuda/kernels/train.cu \
 
 # Stand-ins for cuDNN and cuBLASLt, part of the emulator.
 CUDA_STANDINS := \
@@ -89,6 +91,9 @@ $(B)/nvcc-flags: FORCE
 $(B)/obj/%.cu.o: %.cu $(B)/nvcc-flags | ready $(STAGED)
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MF $(@:.o=.d) -c $< -o $@
+
+# A step of training is the same bits as on the CPU.
+$(B)/obj/libgen/backends/cuda/kernels/train.cu.o: private NVCC_FLAGS += -fmad=false
 
 $(B)/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%=$(B)/obj/%.o)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(notdir $@).$(SOVERSION) -o $@.$(VERSION) $^ $(LDFLAGS) \

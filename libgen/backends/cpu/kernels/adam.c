@@ -3,7 +3,7 @@
  * The loops of adam.h: plain C that the compiler vectorises. A block passes through one short loop
  * after the other while it is in the L1 cache, so that no loop has a branch in it.
  */
-#include "libgen/train/kernels/adam.h"
+#include "libgen/backends/cpu/kernels/adam.h"
 
 #include "libgen/tensor/half.h"
 
