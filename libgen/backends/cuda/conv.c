@@ -24,7 +24,7 @@ enum { PART_CELLS = 1024, MAX_PARTS = 128, PARTS_BYTES = 64 << 20 };
 
 /* Workspace, as offsets from its first multiple of GEN_CUDNN_ROOM. */
 typedef struct places {
-    uint64_t cudnn, weights, x, y, dw, end;
+    uint64_t cudnn, weights, x, y, dw, bias;
 } places;
 
 typedef struct conv_job {
@@ -279,6 +279,8 @@ static void lay_out(gen_prepare *p, conv_job *j)
     j->at.y = reserve(&end, j->plan && j->cout != d->cout,
                       (uint64_t)(d->n * volume(d->y) * j->cout) * size);
     j->at.dw = reserve(&end, filter, weight_count(j) * sizeof(float) * (uint64_t)j->own.parts);
+    j->at.bias = reserve(&end, j->fused && j->has_bias,
+                         (uint64_t)(d->cin > d->cout ? d->cin : d->cout) * sizeof(float));
     p->workspace = end ? end + GEN_CUDNN_ROOM : 0;
 }
 
@@ -462,18 +464,30 @@ static bool is_aligned(const void *p)
     return (uintptr_t)p % GEN_CUDNN_ALIGNMENT == 0;
 }
 
-/* cuDNN's plan was made for aligned tensors. Ours may lie anywhere inside larger ones, but for the
- * padded copies. */
+/* cuDNN's plan was made for aligned tensors. Ours may lie anywhere inside larger ones, but for
+ * padded copies; a bias is copied where it does. */
 static bool can_run_plan(const running *r)
 {
     const conv_job *j = r->j;
     int way = j->own.way;
     bool x_copied = j->cin != j->d.cin, y_copied = j->cout != j->d.cout;
-    if (j->fused && (!is_aligned(r->bias) || !is_aligned(r->residual)))
+    if (j->fused && !is_aligned(r->residual))
         return false;
     return (way == GEN_CUDA_CONV_DATA || x_copied || is_aligned(r->x)) &&
            (way == GEN_CUDA_CONV_FORWARD || y_copied || is_aligned(r->y)) &&
            (way == GEN_CUDA_CONV_FILTER || cuts_result(j) || is_aligned(r->to));
+}
+
+static gen_status align_bias(const running *r, void **to)
+{
+    const conv_job *j = r->j;
+    int64_t channels = j->own.way == GEN_CUDA_CONV_FORWARD ? j->d.cout : j->d.cin;
+    *to = (void *)(uintptr_t)r->bias;
+    if (is_aligned(r->bias))
+        return GEN_OK;
+    *to = r->room + j->at.bias;
+    const gen_far *far = &r->cuda->far;
+    return far->copy(far->ctx, *to, r->bias, (uint64_t)channels * sizeof(float));
 }
 
 static gen_status run_plan(running *r)
@@ -495,7 +509,7 @@ static gen_status run_plan(running *r)
     if (way != GEN_CUDA_CONV_FILTER)
         at[GEN_CUDNN_W] = (void *)(uintptr_t)r->w;
     if (j->fused) {
-        at[GEN_CUDNN_BIAS] = (void *)(uintptr_t)r->bias;
+        GEN_TRY(align_bias(r, &at[GEN_CUDNN_BIAS]));
         at[GEN_CUDNN_RESIDUAL] = (void *)(uintptr_t)r->residual;
     }
     GEN_TRY(gen_cudnn_run(r->cuda, j->plan, &j->pack, at, r->room + j->at.cudnn));

@@ -7,6 +7,7 @@
  * engines whose bytes differ from run to run, that round their inputs or their sums below f32, and,
  * for f32 without TF32, all that use tensor cores. So are FFT and Winograd engines: where they
  * are fast (channels first, f32) is not where we are, and they lose digits that check_ops asks for.
+ * Whether a relu inside an engine keeps NaN is the engine's affair.
  */
 #include "libgen/backends/cuda/cudnn.h"
 

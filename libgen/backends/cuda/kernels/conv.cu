@@ -10,24 +10,10 @@
  */
 #include "libgen/backends/cuda/kernels/conv.h"
 
-#include "libgen/backends/cuda/kernels/launch.cuh"
-
-extern "C" {
-#include <libgen/ops.h>
-}
+#include "libgen/backends/cuda/kernels/activation.cuh"
+#include "libgen/backends/cuda/kernels/vector.cuh"
 
 enum { THREADS = 256 };
-
-static __device__ __forceinline__ float activate(int act, float slope, float v)
-{
-    switch (act) {
-    case GEN_ACT_RELU: return v > 0 ? v : 0;
-    case GEN_ACT_LEAKY_RELU: return v > 0 ? v : slope * v;
-    case GEN_ACT_SIGMOID: return 1 / (1 + expf(-v));
-    case GEN_ACT_TANH: return tanhf(v);
-    default: return v;
-    }
-}
 
 static __device__ __forceinline__ int64_t thread_index()
 {
@@ -102,44 +88,30 @@ cudaError_t gen_cuda_pad_channels(const gen_cuda_pad_channels_args *a, cudaStrea
     return gen_launch(pad_kernel<float>, blocks, THREADS, s, *a);
 }
 
-template <class T, int WIDTH> struct alignas(sizeof(T) * WIDTH) strip {
-    T v[WIDTH];
-};
-
-/* WIDTH channels of one cell a thread. */
-template <class T, int WIDTH> static __global__ void finish_kernel(const gen_cuda_finish_args a)
+/* V channels of one cell a thread. */
+template <class T, int V> static __global__ void finish_kernel(const gen_cuda_finish_args a)
 {
-    typedef strip<T, WIDTH> group;
-    int64_t at = thread_index() * WIDTH;
+    int64_t at = thread_index() * V;
     if (at >= a.n * a.c)
         return;
     int64_t cell = at / a.c;
     int c = static_cast<int>(at % a.c);
-    const T *from = static_cast<const T *>(a.from) + cell * a.from_c + c;
-    group v = *reinterpret_cast<const group *>(from), r = {};
+    float v[V], r[V] = {};
+    gen_load_vector<V>(static_cast<const T *>(a.from) + cell * a.from_c + c, v);
     if (a.residual)
-        r = *reinterpret_cast<const group *>(static_cast<const T *>(a.residual) + at);
-    for (int j = 0; j < WIDTH; j++) {
-        float sum = gen_load(&v.v[j]) + (a.bias ? a.bias[c + j] : 0);
-        if (a.residual)
-            sum += gen_load(&r.v[j]);
-        gen_store(&v.v[j], activate(a.act, a.slope, sum));
-    }
-    *reinterpret_cast<group *>(static_cast<T *>(a.y) + at) = v;
-}
-
-static bool fits_16(const void *p)
-{
-    return reinterpret_cast<uintptr_t>(p) % 16 == 0;
+        gen_load_vector<V>(static_cast<const T *>(a.residual) + at, r);
+    for (int j = 0; j < V; j++)
+        v[j] = gen_activated(a.act, a.slope, v[j] + (a.bias ? a.bias[c + j] : 0) + r[j]);
+    gen_store_vector<V>(static_cast<T *>(a.y) + at, v);
 }
 
 template <class T> static cudaError_t finish(const gen_cuda_finish_args &a, cudaStream_t s)
 {
-    enum { WIDTH = 16 / sizeof(T) };
+    enum { V = gen_wide<T>::N };
     int64_t n = a.n * a.c;
-    if (a.c % WIDTH == 0 && a.from_c % WIDTH == 0 && fits_16(a.from) && fits_16(a.residual) &&
-        fits_16(a.y))
-        return gen_launch(finish_kernel<T, WIDTH>, gen_blocks(n / WIDTH, THREADS), THREADS, s, a);
+    if (a.c % V == 0 && a.from_c % V == 0 && gen_aligned(a.from, 16) &&
+        gen_aligned(a.residual, 16) && gen_aligned(a.y, 16))
+        return gen_launch(finish_kernel<T, V>, gen_blocks(n / V, THREADS), THREADS, s, a);
     return gen_launch(finish_kernel<T, 1>, gen_blocks(n, THREADS), THREADS, s, a);
 }
 
@@ -434,7 +406,7 @@ template <class T, int WAY> static __global__ void conv_kernel(const gen_cuda_co
             float v = sum[i][j] + (a.bias ? a.bias[c] : 0);
             if (a.residual)
                 v += gen_load(static_cast<const T *>(a.residual) + at);
-            gen_store(static_cast<T *>(a.to) + at, activate(a.act, a.slope, v));
+            gen_store(static_cast<T *>(a.to) + at, gen_activated(a.act, a.slope, v));
         }
 }
 

@@ -5,10 +5,7 @@
  */
 #include "libgen/backends/cuda/kernels/norm.h"
 
-extern "C" {
-#include <libgen/ops.h>
-}
-
+#include "libgen/backends/cuda/kernels/activation.cuh"
 #include "libgen/backends/cuda/kernels/sums.cuh"
 
 /* M as F of kernels/sums.cuh, with apply(raw, row) for add. */
@@ -29,17 +26,6 @@ template <class M> static cudaError_t map(const typename M::args &a, cudaStream_
 }
 
 /* ---- scale_shift ----------------------------------------------------------------------------- */
-
-static __device__ __forceinline__ float activated(int act, float slope, float v)
-{
-    switch (act) {
-    case GEN_ACT_RELU: return v > 0 ? v : 0;
-    case GEN_ACT_LEAKY_RELU: return v > 0 ? v : slope * v;
-    case GEN_ACT_SIGMOID: return 1 / (1 + expf(-v));
-    case GEN_ACT_TANH: return tanhf(v);
-    default: return v;
-    }
-}
 
 static __device__ float value_of(const void *p, int64_t i, bool bf16)
 {
@@ -74,7 +60,7 @@ template <class T, int V> struct scale_shift {
     {
         float y[V];
         for (int i = 0; i < V; i++)
-            y[i] = activated(k.act, k.slope, r.v[i] * a[i] + b[i]);
+            y[i] = gen_activated(k.act, k.slope, r.v[i] * a[i] + b[i]);
         gen_store_some(static_cast<T *>(k.y) + start + row * k.cut.columns, y, k.wide);
     }
 };
