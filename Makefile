@@ -718,6 +718,9 @@ run-libfuzzer: $(FUZZ_NAMES:%=$(B)/libfuzzer/%)
 bench: all $(patsubst %.c,$(B)/%,$(BENCHES))
 	@B=$(B) bash tests/bench/run.sh
 
+# check-gpu, bench-gpu, gpu-kit.
+include tests/gpu/gpu.mk
+
 ## train-nowcast: the model of weather/models trained anew, into out/train-nowcast (HOURS=1.5)
 train-nowcast: all
 	@bash weather/models/train.sh $(B)/gen out/train-nowcast $(HOURS)
@@ -787,7 +790,7 @@ clean:
 
 ## help: this list
 help:
-	@awk -F': ' '/^## / { sub(/^## /, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F': ' '/^## / { sub(/^## /, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile tests/gpu/gpu.mk
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -3,6 +3,7 @@
  * check_ops: every op, every kernel, every gradient, from one table of cases per family.
  *
  *     check_ops [PATTERN]        tests of the ops whose name contains PATTERN (all without)
+ *     check_ops =NAME            tests of one op
  *     check_ops --list           ops, their cases, the backends' kernels
  *     check_ops --grad [P]       gradients only;  --kernels [P]  kernels only
  *     check_ops --support [P]    which kernel takes how many cases of which op and type
@@ -89,6 +90,11 @@ static void kernels(void **state)
     assert_int_equal(failed, 0);
 }
 
+static bool matches(const gen_op *op, const char *pattern)
+{
+    return *pattern == '=' ? strcmp(op->name, pattern + 1) == 0 : strstr(op->name, pattern) != NULL;
+}
+
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 static void for_cases(const char *pattern, void (*fn)(const check_case *))
@@ -96,7 +102,7 @@ static void for_cases(const char *pattern, void (*fn)(const check_case *))
     int n;
     const gen_op *const *ops = gen_ops(&n);
     for (int i = 0; i < n; i++)
-        if (strstr(ops[i]->name, pattern))
+        if (matches(ops[i], pattern))
             for (const check_case *c = next_case(ops[i], NULL); c; c = next_case(ops[i], c))
                 fn(c);
 }
@@ -127,7 +133,7 @@ static int check_all(const char *pattern, bool grad, bool kernel)
     if (!*pattern)
         tests[count++] = (struct CMUnitTest)cmocka_unit_test(every_op_has_cases);
     for (int i = 0; i < n; i++) {
-        if (!strstr(ops[i]->name, pattern) || !next_case(ops[i], NULL))
+        if (!matches(ops[i], pattern) || !next_case(ops[i], NULL))
             continue;
         if (grad)
             tests[count++] = (struct CMUnitTest){ test_name(ops[i]->name, "gradient"), gradients,

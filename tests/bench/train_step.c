@@ -4,7 +4,7 @@
  * the generator with two draws. Says "ready SECONDS", then does a turn for each line on stdin and
  * answers with its seconds and losses; a line that begins with d dumps both plans instead.
  *
- *     train_step WIDTH SIZE BATCH LEADS f32|bf16 THREADS [DRAWS_AT_ONCE]
+ *     train_step WIDTH SIZE BATCH LEADS f32|tf32|bf16 THREADS [DRAWS_AT_ONCE [DEVICE]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +90,7 @@ static gen_dgmr_training training_of(char **argv, samples *s)
     t.recipe.average = 0; /* as the peer */
     s->frames = CONTEXT + t.generator.steps;
     t.plan.precision = strcmp(argv[5], "bf16") ? GEN_F32 : GEN_BF16;
+    t.plan.tf32 = !strcmp(argv[5], "tf32");
     return t;
 }
 
@@ -102,13 +103,15 @@ int main(int argc, char **argv)
     gen_dgmr_trainer *trainer;
     gen_guard guard = { .policy = GEN_ON_NAN_STOP };
     if (argc < 7) {
-        fprintf(stderr, "usage: train_step WIDTH SIZE BATCH LEADS f32|bf16 THREADS [AT_ONCE]\n");
+        fprintf(
+            stderr,
+            "usage: train_step WIDTH SIZE BATCH LEADS f32|tf32|bf16 THREADS [AT_ONCE [DEVICE]]\n");
         return 2;
     }
     gen_dgmr_training t = training_of(argv, &s);
     t.recipe.draws_at_once = argc > 7 ? atoll(argv[7]) : 0;
-    if (gen_backend_open(&backend, "cpu", atoi(argv[6])) || gen_params_create(&params) ||
-        gen_dgmr_trainer_create(&trainer, params, backend, &t))
+    if (gen_backend_open(&backend, argc > 8 ? argv[8] : "cpu", atoi(argv[6])) ||
+        gen_params_create(&params) || gen_dgmr_trainer_create(&trainer, params, backend, &t))
         return give_up("trainer");
     printf("ready %.3f\n", now() - start);
     fflush(stdout);

@@ -6,18 +6,16 @@
 # Three stages. First the generator alone, by the CRPS of its draws: motion is taken from the rain's
 # coordinates, so it learns how rain changes, and how sure that is. Then with both discriminators,
 # which give the members the texture of rain. At last on larger crops: a network that has seen only
-# 64 x 64 cells, most of them near an edge, makes too much rain on a whole map. Only openly licensed
-# radar: KNMI, FMI, MRMS. A run that was interrupted goes on where it was.
+# 64 x 64 cells, most of them near an edge, makes too much rain on a whole map. A run that was interrupted
+# goes on where it was.
 set -eu
 gen=$1 folder=$2 hours=${3:-1.5}
-data=${GEN_SHARED:-../shared}/data/radar/sequences/train
-radar=("$data"/knmi_*.nc "$data"/fmi_*.nc "$data"/mrms_*.nc)
+. "$(dirname "$0")/recipe.sh"
 for f in "${radar[@]}"; do
     [ -r "$f" ] || { echo "train-nowcast: there is no '$f': set GEN_SHARED" >&2; exit 3; }
 done
 share() { awk "BEGIN { printf \"%ds\", $hours * 3600 * $1 }"; }
-crps=(--leads 12 --regulariser crps --clamp --octaves 2 --weight even --draws 2 --resume)
-gan=(--lambda 20 --adversarial 2 --calm 1 --rate 1e-4 --d-rate 2e-4 --warmup 50)
+crps+=(--resume)
 mkdir -p "$folder"
 "$gen" train nowcast --data "${radar[@]}" -o "$folder/alone" --time-limit "$(share 0.2)" "${crps[@]}" \
     --width 0.25 --set norm=none,sn=none,coordinates=rain,skip=gate,smooth=binomial \
