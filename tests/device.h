@@ -66,6 +66,7 @@ static inline int emulated_load(const char *from)
     if (access(path, R_OK) != 0)
         return 0;
     setenv("GEN_CUDA_LIBRARY", path, 1);
+    setenv("GEN_CACHE_DIR", "", 0); /* no plans of the stand-in's among the user's */
     emulated.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!emulated.library) {
         fprintf(stderr, "%s\n", dlerror());

@@ -9,6 +9,7 @@
 # "not ok NAME" or "skip NAME" a line. A program that dies counts as one failure more.
 set -u
 export GEN_SHARED=${GEN_SHARED:-../shared}
+export GEN_CACHE_DIR= # tests leave no plans of cuDNN's stand-in with the user's
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 passed=0 failed=0 skipped=0
 bad=() left_out=()

@@ -12,6 +12,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 # Whether the tree has a trained model or not, the other tests are of the same forecasts.
 export GEN_MODELS=$tmp/no-models
+export GEN_CACHE_DIR=
 
 ok() { echo "ok $1"; }
 not_ok() { echo "not ok $1"; }
