@@ -110,6 +110,7 @@ static const concat_case
 static const slice_case
     cut_last   = { { 4, { 2, 3, 4, 9 } }, 3, 2, 5 },
     cut_one    = { { 4, { 2, 3, 4, 9 } }, 3, 8, 1 },
+    cut_even   = { { 4, { 2, 3, 4, 9 } }, 3, 4, 4 },
     cut_middle = { { 3, { 3, 7, 5 } }, 1, 4, 3 },
     cut_first  = { { 3, { 6, 3, 5 } }, 0, 5, 1 },
     cut_long   = { { 3, { 3, 101, 211 } }, 1, 1, 99 },
@@ -229,6 +230,7 @@ const check_case check_shape[] = {
     { &gen_op_concat, "64x64x(96+48)", build_concat, &join_bench, CHECK_BENCH },
     { &gen_op_slice, "last", build_slice, &cut_last, 0 },
     { &gen_op_slice, "one channel", build_slice, &cut_one, 0 },
+    { &gen_op_slice, "four of nine", build_slice, &cut_even, 0 },
     { &gen_op_slice, "middle", build_slice, &cut_middle, 0 },
     { &gen_op_slice, "first", build_slice, &cut_first, 0 },
     { &gen_op_slice, "long", build_slice, &cut_long, 0 },

@@ -64,20 +64,20 @@ static __device__ __forceinline__ bool beats(float v, float best)
     return v > best || v != v;
 }
 
-template <class T, int V>
+template <class T, int V, bool TOP>
 static __device__ __forceinline__ void forward(const gen_cuda_pool_args &a, int64_t image,
                                                const range w[3], int64_t c, float y[V])
 {
-    bool top = a.kind == GEN_CUDA_MAX_POOL, first = true;
+    bool first = true;
     each_cell(a.x, image, w, [&](int64_t cell, int, int, int) {
         float x[V];
         gen_load_vector<V>(static_cast<const T *>(a.in) + cell * a.c + c, x);
 #pragma unroll
         for (int k = 0; k < V; k++)
-            y[k] = !top ? y[k] + x[k] : first || beats(x[k], y[k]) ? x[k] : y[k];
+            y[k] = !TOP ? y[k] + x[k] : first || beats(x[k], y[k]) ? x[k] : y[k];
         first = false;
     });
-    float by = top ? 1 : weight_of(a, w);
+    float by = TOP ? 1 : weight_of(a, w);
 #pragma unroll
     for (int k = 0; k < V; k++)
         y[k] *= by;
@@ -125,9 +125,10 @@ static __device__ __forceinline__ void max_dx(const gen_cuda_pool_args &a, int64
     });
 }
 
-template <class T, int V>
+template <class T, int V, int KIND>
 static __global__ void pool_kernel(const pool p)
 {
+    const bool adjoint = KIND == GEN_CUDA_AVG_POOL_DX || KIND == GEN_CUDA_MAX_POOL_DX;
     const gen_cuda_pool_args &a = p.a;
     int64_t unit = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x, image = unit;
     if (unit >= p.units)
@@ -138,14 +139,14 @@ static __global__ void pool_kernel(const pool p)
 #pragma unroll
     for (int i = 2; i >= 0; i--) {
         int index = static_cast<int>(gen_split(&image, p.size[i]));
-        at[i] = a.kind >= GEN_CUDA_AVG_POOL_DX ? holders_of(a, i, index) : window_of(a, i, index);
+        at[i] = adjoint ? holders_of(a, i, index) : window_of(a, i, index);
     }
-    if (a.kind == GEN_CUDA_AVG_POOL_DX)
+    if (KIND == GEN_CUDA_AVG_POOL_DX)
         avg_dx<T, V>(a, image, at, c, y);
-    else if (a.kind == GEN_CUDA_MAX_POOL_DX)
+    else if (KIND == GEN_CUDA_MAX_POOL_DX)
         max_dx<T, V>(a, image, at, cell, c, y);
     else
-        forward<T, V>(a, image, at, c, y);
+        forward<T, V, KIND == GEN_CUDA_MAX_POOL>(a, image, at, c, y);
     gen_store_vector<V>(static_cast<T *>(a.out) + unit * V, y);
 }
 
@@ -157,7 +158,17 @@ static cudaError_t launch(const gen_cuda_pool_args *a, cudaStream_t s)
     p.c = gen_divisor_of(a->c / V, p.units);
     for (int i = 0; i < 3; i++)
         p.size[i] = gen_divisor_of(size[i], p.units);
-    return gen_launch(pool_kernel<T, V>, gen_blocks(p.units, THREADS), THREADS, s, p);
+    unsigned blocks = gen_blocks(p.units, THREADS);
+    switch (a->kind) {
+    case GEN_CUDA_AVG_POOL:
+        return gen_launch(pool_kernel<T, V, GEN_CUDA_AVG_POOL>, blocks, THREADS, s, p);
+    case GEN_CUDA_MAX_POOL:
+        return gen_launch(pool_kernel<T, V, GEN_CUDA_MAX_POOL>, blocks, THREADS, s, p);
+    case GEN_CUDA_AVG_POOL_DX:
+        return gen_launch(pool_kernel<T, V, GEN_CUDA_AVG_POOL_DX>, blocks, THREADS, s, p);
+    default:
+        return gen_launch(pool_kernel<T, V, GEN_CUDA_MAX_POOL_DX>, blocks, THREADS, s, p);
+    }
 }
 
 template <class T>

@@ -45,7 +45,7 @@ static __device__ __forceinline__ void gen_store_vector(T *p, const float in[V])
     *reinterpret_cast<typename gen_raw<sizeof x>::type *>(p) = bits;
 }
 
-/* Host: n elements of `size` bytes from p on can be moved `width` bytes at a time. */
+/* Host: p is a multiple of `width` bytes. */
 static inline bool gen_aligned(const void *p, int64_t width)
 {
     return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(width) == 0;
