@@ -163,7 +163,8 @@ static gen_status read_frames(forecast *f, bool *nothing_new)
     GEN_TRY(file_list_fill(&f->files, f->run));
     if (f->live)
         return live_read(f, CONTEXT, nothing_new);
-    GEN_TRY(refuse_input(&f->files, f->run->common.output));
+    if (f->run->common.output)
+        GEN_TRY(refuse_input(&f->files, f->run->common.output));
     return read_until(&f->s, f->run, &f->files, f->o->at, CONTEXT);
 }
 
@@ -290,6 +291,28 @@ static gen_status report(const forecast *f)
     return GEN_OK;
 }
 
+/* --plan */
+static gen_status print_plan(const forecast *f)
+{
+    gen_nowcast_needs needs;
+    const gen_nowcast_options *n = &f->nowcast;
+    GEN_TRY(gen_nowcast_describe(f->s, n, &needs));
+    const char *text = f->backend->text;
+    printf("device      %s%s%s\n", f->backend->name, text ? ": " : "", text ? text : "");
+    printf("members     %lld, %lld at a time\n", (long long)n->members,
+           (long long)needs.members_together);
+    printf("lead times  %lld, %lld at a time\n", (long long)n->lead_steps,
+           (long long)needs.steps_together);
+    printf("memory      %.1f MB for the conditioning stack; then %.1f MB for the sampler, %.1f MB "
+           "for the\n            latent stack; %.1f MB of weights in the model",
+           (double)needs.conditioning / 1e6, (double)needs.sampler / 1e6,
+           (double)needs.latent / 1e6, (double)needs.weights / 1e6);
+    if (needs.device_memory)
+        printf("; the device has %.1f MB", (double)needs.device_memory / 1e6);
+    printf("\n");
+    return GEN_OK;
+}
+
 static void forecast_free(forecast *f)
 {
     gen_forecast_free(&f->file);
@@ -337,8 +360,10 @@ static gen_status resolve(nowcast_choice *c, const gen_run *r, const nowcast_set
 
 static gen_status check_call(const gen_run *r, const nowcast_settings *o, nowcast_choice *c)
 {
-    if (!r->common.output)
+    if (!r->common.output && !r->common.plan)
         return gen_fail(GEN_EINVAL, "nowcast: where to? give -o FILE.nc");
+    if (r->common.plan && o->latest)
+        return gen_fail(GEN_EINVAL, "nowcast: --plan and --latest exclude each other");
     GEN_TRY(resolve(c, r, o));
     if (c->method != GEN_NOWCAST_DGMR && r->common.device && strcmp(r->common.device, "cpu") != 0 &&
         strcmp(r->common.device, "auto") != 0)
@@ -364,6 +389,10 @@ static gen_status run_nowcast(gen_run *r)
     if (nothing_new)
         goto done;
     GEN_GOTO(prepare(&f));
+    if (r->common.plan) {
+        GEN_GOTO(print_plan(&f));
+        goto done;
+    }
     GEN_GOTO(prepare_products(&f));
     GEN_GOTO(open_forecast(&f));
     if (f.o->film)
@@ -396,12 +425,14 @@ const gen_command gen_commands_nowcast[] = {
       .options = options,
       .settings_size = sizeof(nowcast_settings),
       .takes = GEN_TAKES_MODEL | GEN_TAKES_OUTPUT | GEN_TAKES_COMPUTE | GEN_TAKES_SEED |
-               GEN_TAKES_SAMPLES | GEN_TAKES_JSON | GEN_TAKES_RADAR,
+               GEN_TAKES_SAMPLES | GEN_TAKES_JSON | GEN_TAKES_PLAN | GEN_TAKES_RADAR,
       .run = run_nowcast,
       .examples = "gen nowcast rain.nc -o forecast.nc --plot out --film out.gif\n"
                   "gen nowcast radar/ --at 2017-01-31T10:00 --lead 60 -o forecast.nc\n"
                   "gen nowcast radar/ --latest --max-age 15min -o 'out/nowcast_%Y%m%dT%H%M.nc'\n"
                   "gen nowcast rain.nc --members 20 --seed 1 -o forecast.nc\n"
-                  "gen nowcast rain.nc -m dgmr.safetensors --members 20 -o forecast.nc\n" },
+                  "gen nowcast rain.nc -m dgmr.safetensors --members 20 -o forecast.nc\n"
+                  "gen nowcast rain.nc --device cuda --precision bf16 --members 20 -o forecast.nc\n"
+                  "gen nowcast rain.nc --device cuda --members 20 --plan\n" },
     { 0 },
 };

@@ -65,6 +65,8 @@ typedef struct gen_plan_options {
     int64_t tf32;                /* 1: where f32 convolutions and products are much faster when what
                                     they multiply is rounded to 10 bits (NVIDIA's TF32), they are;
                                     nothing on the CPU */
+    const char *const *inputs_there; /* names of inputs that on a device are written there, by who
+                                    owns the plan, and have no data on the host; NULL-ended */
     int64_t outputs_fetched;     /* of a device's outputs, the first so many come to the host after
                                     a run; 0 = all. The others have no data on the host. */
     int64_t estimate_only;       /* 1: lay out, choose kernels, but allocate no slab; cannot run.

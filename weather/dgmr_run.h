@@ -15,4 +15,7 @@ gen_status gen_dgmr_nowcast(const float *frames, int64_t height, int64_t width,
                             const gen_nowcast_options *options, gen_nowcast_sink *sink,
                             void *cookie);
 
+gen_status gen_dgmr_describe(int64_t height, int64_t width, const gen_nowcast_options *options,
+                             gen_nowcast_needs *out);
+
 #endif

@@ -153,6 +153,19 @@ gen_status gen_nowcast_check(const gen_radar_sequence *s, const gen_nowcast_opti
     return start(&j, s, options);
 }
 
+gen_status gen_nowcast_describe(const gen_radar_sequence *s, const gen_nowcast_options *options,
+                                gen_nowcast_needs *out)
+{
+    job j;
+    *out = (gen_nowcast_needs){ 0 };
+    GEN_TRY(start(&j, s, options));
+    if (j.o.method != GEN_NOWCAST_DGMR)
+        return gen_fail(GEN_EUNSUPPORTED,
+                        "nowcast: %s has no network: there is no plan to describe",
+                        methods[j.o.method].name);
+    return gen_dgmr_describe(s->grid.height, s->grid.width, &j.o, out);
+}
+
 gen_status gen_nowcast(const gen_radar_sequence *s, const gen_nowcast_options *options,
                        gen_nowcast_sink *sink, void *cookie)
 {

@@ -238,6 +238,15 @@ typedef struct gen_nowcast_options {
     gen_progress progress;
 } gen_nowcast_options;
 
+/* What a network's nowcast takes, before it is spent: bytes of activations on the device that
+ * computes, where the conditioning stack is done before the others begin, and of the model's
+ * values, which kernels hold in forms of their own, of about that size. */
+typedef struct gen_nowcast_needs {
+    int64_t members_together, steps_together; /* of the sampler's batch */
+    uint64_t conditioning, latent, sampler, weights;
+    uint64_t device_memory; /* in all; 0 = the CPU's */
+} gen_nowcast_needs;
+
 /* One member: rain [lead_steps,height,width] mm/h, NaN where the newest frame has no measurement
  * (advection, and models in the rain's coordinates: also where the rain would come from beyond what
  * was measured).
@@ -251,6 +260,10 @@ GEN_API int64_t gen_nowcast_frames(gen_nowcast_method method);
 /* Whether gen_nowcast could begin with these frames and options; its errors, without its work. */
 GEN_API gen_status gen_nowcast_check(const gen_radar_sequence *s,
                                      const gen_nowcast_options *options);
+
+/* EINVAL: the method is no network's. */
+GEN_API gen_status gen_nowcast_describe(const gen_radar_sequence *s,
+                                        const gen_nowcast_options *options, gen_nowcast_needs *out);
 
 /* Nowcast from the newest frames of s. Members are drawn from (seed, member), so any of them can be
  * made again alone. EDATA: too few frames (says how many it needs and found), all missing. */

@@ -32,6 +32,13 @@ static gen_status add_host(struct gen_plan *p, int value)
                            "inputs and outputs of a plan");
 }
 
+/* An input that each run brings over. */
+static bool is_uploaded(const struct gen_plan *p, int node)
+{
+    const gen_node *n = gen_graph_node(p->graph, node);
+    return n->op == &gen_op_input && !gen_plan_names(p->options.inputs_there, n->name);
+}
+
 static int fetched(const struct gen_plan *p)
 {
     int64_t n = p->options.outputs_fetched;
@@ -42,7 +49,7 @@ gen_status gen_plan_add_host(struct gen_plan *p)
 {
     GEN_TRY(GEN_ALLOC(&p->host_of, p->n_values, "plan"));
     for (int i = 0; i < gen_graph_count(p->graph); i++)
-        if (gen_graph_node(p->graph, i)->op == &gen_op_input)
+        if (is_uploaded(p, i))
             GEN_TRY(add_host(p, p->value_of[i]));
     for (int i = 0; i < fetched(p); i++)
         GEN_TRY(add_host(p, p->value_of[p->output[i]->id]));
@@ -70,7 +77,7 @@ static gen_status queue_from(struct gen_plan *p, int first)
     const gen_far *far = p->backend->far;
     for (int i = 0; i < gen_graph_count(p->graph); i++) {
         int v = p->value_of[i];
-        if (gen_graph_node(p->graph, i)->op == &gen_op_input && !(first && p->slow[i]))
+        if (is_uploaded(p, i) && !(first && p->slow[i]))
             GEN_TRY(
                 far->upload(far->ctx, gen_value_address(p, v), p->host_of[v], p->value[v].bytes));
     }
@@ -121,4 +128,10 @@ gen_status gen_plan_queue(gen_plan *p)
 void *gen_plan_place(const gen_plan *p, int i)
 {
     return gen_value_address(p, p->value_of[p->output[i]->id]);
+}
+
+void *gen_plan_input_place(const gen_plan *p, const char *name)
+{
+    const gen_node *n = gen_plan_find_input(p, name);
+    return n && p->slab ? gen_value_address(p, p->value_of[n->id]) : NULL;
 }

@@ -18,10 +18,10 @@ static bool computes(const struct gen_plan *p, const gen_node *n)
            !gen_is_outer_slice(n);
 }
 
-static bool is_slow_input(const gen_plan_options *o, const char *name)
+bool gen_plan_names(const char *const *list, const char *name)
 {
-    for (const char *const *s = o->slow; s && *s; s++)
-        if (!strcmp(*s, name))
+    for (; list && *list; list++)
+        if (!strcmp(*list, name))
             return true;
     return false;
 }
@@ -38,7 +38,7 @@ static gen_status classify(struct gen_plan *p)
         const gen_node *n = gen_graph_node(p->graph, i);
         p->constant[i] = gen_node_is_constant(n, p->options.params_vary, p->constant);
         bool slow = hoist && (n->n_in || (n->op == &gen_op_input &&
-                                          is_slow_input(&p->options, n->name)));
+                                          gen_plan_names(p->options.slow, n->name)));
         for (int j = 0; j < n->n_in; j++)
             slow &= p->slow[n->in[j]->id] || p->constant[n->in[j]->id];
         p->slow[i] = slow && !p->constant[i];
@@ -357,11 +357,16 @@ static void *host_address(const struct gen_plan *p, int value)
     return p->backend->far ? p->host_of[value] : gen_value_address(p, value);
 }
 
-gen_tensor gen_plan_input(gen_plan *p, const char *name)
+const gen_node *gen_plan_find_input(const gen_plan *p, const char *name)
 {
     char key[768];
     snprintf(key, sizeof key, "i:%s", name);
-    const gen_node *n = gen_map_get(&p->graph->names, key);
+    return gen_map_get(&p->graph->names, key);
+}
+
+gen_tensor gen_plan_input(gen_plan *p, const char *name)
+{
+    const gen_node *n = gen_plan_find_input(p, name);
     if (!n || !p->slab)
         return (gen_tensor){ 0 };
     return (gen_tensor){ .dtype = n->dtype[0], .shape = n->shape[0],

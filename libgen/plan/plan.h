@@ -118,7 +118,12 @@ gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress);
 /* For trainers: on a device, queues one run as gen_plan_run does, without waiting, and without
  * recording it: the caller may record it together with work of its own. Else it is a run. */
 GEN_API gen_status gen_plan_queue(gen_plan *p);
-/* Where output i lies, for kernels. */
+/* Where output i lies, for kernels, and an input (NULL: there is none of this name). */
 GEN_API void *gen_plan_place(const gen_plan *p, int i);
+GEN_API void *gen_plan_input_place(const gen_plan *p, const char *name);
+
+/* The input of this name in the rewritten graph, or NULL. */
+const gen_node *gen_plan_find_input(const gen_plan *p, const char *name);
+bool gen_plan_names(const char *const *list, const char *name);
 
 #endif

@@ -3,7 +3,8 @@
 #
 # --device and --precision: what a machine without a GPU says, exit 7 and one sentence from every
 # verb that computes; `auto` computes on the CPU there; libgen-cuda.so is loaded only when a GPU is
-# asked for.
+# asked for. On the emulated device of tests/cuda the forecast is the CPU's, however many members are
+# computed at a time.
 . tests/cli/lib.bash
 
 # No GPU, whatever this machine has.
@@ -88,4 +89,72 @@ if "$gen" --help | grep -q nowcast; then
         check "auto computes what the CPU computes" test "$(values "$tmp/auto.nc")" = "$(values "$tmp/out.nc")"
         check "the history names the device" grep -q ':history = .*device auto.*, on cpu)' <(ncdump -h "$tmp/auto.nc")
     fi
+fi
+
+# ---- on the emulated device (tests/cuda)
+export GEN_CUDA_LIBRARY=$build/tests/cuda/libgen-cuda.so
+[ -e "$GEN_CUDA_LIBRARY" ] || { skip "no emulated device is built"; exit 0; }
+expect 0 "" "$gen" info
+check "info lists the device" grep -q '^GPU  *cuda:0, .*, compute capability [0-9.]*, 2.1 GB, driver for CUDA [0-9]*.[0-9]$' "$tmp/stdout"
+expect 0 "" "$gen" info --device cuda --json
+check "and in JSON" grep -q '"gpus":\[{"device":"cuda:0".*"memory_bytes":2147483648.*"no_gpu":null' "$tmp/stdout"
+expect 7 "device 'cuda': there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it" env GEN_EMULATED_DEVICES=0 "$gen" info --device cuda
+expect 7 "device 'cuda': the NVIDIA driver is for CUDA" env GEN_EMULATED_DEVICES=-1 "$gen" info --device cuda
+expect 7 "device 'cuda:4': there is no GPU of number 4, 1 found" "$gen" info --device cuda:4
+[ -e "$net" ] || exit 0
+
+expect 0 "" "$gen" model check "$net" --device cuda --json
+small() { # KEY LIMIT: its values in the JSON that was printed are below
+    grep -o "\"$1\":[-+.e0-9]*" "$tmp/stdout" | awk -F: -v l="$2" '!($2 < l) { bad = 1 } END { exit bad || !NR }'
+}
+check "f32 is the CPU's" small f32_error 1e-4
+check "tf32 and bf16 are near" small "[tb]f[0-9]*_error" 0.1
+
+cast=("$gen" nowcast "$rain" --lead 15 -m "$net" --encoding float --members 5 --seed 7)
+expect 0 "" "${cast[@]}" -o "$tmp/cpu5.nc"
+expect 0 "" "${cast[@]}" --device cuda --json -o "$tmp/cuda5.nc"
+check "JSON names the device" grep -q '"device":"cuda:0"' "$tmp/stdout"
+expect 0 "" "${cast[@]}" --device cuda --plan
+check "all members at a time" grep -q '^members  *5, 5 at a time$' "$tmp/stdout"
+# Room for two members: the sampler's for five, and 2.5 / 5 of it.
+five=$(sed -n 's/.*then \([0-9.]*\) MB for the sampler.*/\1/p' "$tmp/stdout")
+two=$(awk -v m="$five" 'BEGIN { printf "%dK", m * 1000 * 0.5 }')
+expect 0 "" "${cast[@]}" --device cuda --memory-budget "$two" --plan
+check "two at a time" grep -q '^members  *5, 2 at a time$' "$tmp/stdout"
+check "all lead times at a time" grep -q '^lead times  *3, 3 at a time$' "$tmp/stdout"
+expect 0 "" "${cast[@]}" --device cuda --memory-budget "$two" -o "$tmp/cuda2.nc"
+# States go from run to run: of one member at a time, and of two.
+far=("$gen" nowcast "$rain" -m "$net" --encoding float --members 2 --seed 7)
+expect 0 "" "${far[@]}" --lead 60 -o "$tmp/cpu60.nc"
+expect 0 "" "${far[@]}" --lead 60 --device cuda --memory-budget 250K --plan
+check "one member, few lead times at a time" grep -q '^members  *2, 1 at a time$' "$tmp/stdout"
+check "few lead times at a time" grep -q '^lead times  *12, [2-6] at a time$' "$tmp/stdout"
+expect 0 "" "${far[@]}" --lead 60 --device cuda --memory-budget 250K -o "$tmp/cuda60.nc"
+expect 0 "" "${far[@]}" --lead 190 -o "$tmp/cpu190.nc"
+expect 0 "" "${far[@]}" --lead 190 --device cuda -v -o "$tmp/cuda190.nc"
+check "two members" grep -q '2 of 2 members at a time on cuda:0' "$tmp/stderr"
+check "of a long forecast, a part at a time" grep -q 'of 38 lead times at a time' "$tmp/stderr"
+expect 0 "" "${cast[@]}" --device auto --precision bf16 -o "$tmp/bf16.nc"
+expect 0 "" "${cast[@]}" --device auto --precision tf32 -o "$tmp/tf32.nc"
+expect 2 "expected cpu" "${cast[@]}" --device cuda: -o "$tmp/x.nc"
+expect 5 "MB asked for on cuda:0, which has" env GEN_EMULATED_MEMORY=300000 "${cast[@]}" --device cuda -o "$tmp/x.nc"
+expect 5 "memory budget" "${cast[@]}" --device cuda --memory-budget 20K -o "$tmp/x.nc"
+check "a device that is too small leaves nothing" test ! -e "$tmp/x.nc"
+
+if command -v ncdump >/dev/null; then
+    numbers() { ncdump -p 9 -v rain_rate "$1" | sed '1,/^data:/d' | tr -d ' ;}' | tr ',' '\n' | grep -E '^(_|[-+.e0-9]+)$'; }
+    # CPU's FILE LIMIT: max|d| / max|CPU's|, missing cells in the same places.
+    near() {
+        paste <(numbers "$1") <(numbers "$2") | awk -v l="$3" '
+            NF != 2 || ($1 == "_") != ($2 == "_") { bad = 1 }
+            { d = $1 - $2; d = d < 0 ? -d : d; a = d > a ? d : a; m = $1 > m ? $1 : m }
+            END { printf "found %g\n", m > 0 ? a / m : 1; exit bad || m <= 0 || a > l * m }'
+    }
+    check "five members at a time are the CPU's" near "$tmp/cpu5.nc" "$tmp/cuda5.nc" 1e-4
+    check "two at a time as well" near "$tmp/cpu5.nc" "$tmp/cuda2.nc" 1e-4
+    check "and a few lead times at a time" near "$tmp/cpu60.nc" "$tmp/cuda60.nc" 1e-4
+    check "and those of two members" near "$tmp/cpu190.nc" "$tmp/cuda190.nc" 1e-4
+    check "bf16 is near" near "$tmp/cpu5.nc" "$tmp/bf16.nc" 0.1
+    check "tf32 is near" near "$tmp/cpu5.nc" "$tmp/tf32.nc" 0.1
+    check "the history names the device" grep -q ':history = .*device auto.*, on cuda:0: .*compute capability' <(ncdump -h "$tmp/bf16.nc")
 fi
