@@ -148,7 +148,11 @@ if command -v ncdump >/dev/null; then
         paste <(numbers "$1") <(numbers "$2") | awk -v l="$3" '
             NF != 2 || ($1 == "_") != ($2 == "_") { bad = 1 }
             { d = $1 - $2; d = d < 0 ? -d : d; a = d > a ? d : a; m = $1 > m ? $1 : m }
-            END { printf "found %g\n", m > 0 ? a / m : 1; exit bad || m <= 0 || a > l * m }'
+            END {
+                bad = bad || m <= 0 || a > l * m
+                if (bad) print "found", a, "of", m
+                exit bad
+            }'
     }
     check "five members at a time are the CPU's" near "$tmp/cpu5.nc" "$tmp/cuda5.nc" 1e-4
     check "two at a time as well" near "$tmp/cpu5.nc" "$tmp/cuda2.nc" 1e-4
