@@ -101,6 +101,40 @@ check "and in JSON" grep -q '"gpus":\[{"device":"cuda:0".*"memory_bytes":2147483
 expect 7 "device 'cuda': there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it" env GEN_EMULATED_DEVICES=0 "$gen" info --device cuda
 expect 7 "device 'cuda': the NVIDIA driver is for CUDA" env GEN_EMULATED_DEVICES=-1 "$gen" info --device cuda
 expect 7 "device 'cuda:4': there is no GPU of number 4, 1 found" "$gen" info --device cuda:4
+# Programs that have libgen as a library: linked, or loaded for themselves alone.
+if [ -e "$build/libgen.so.0" ] && command -v "${CC:-gcc}" >/dev/null; then
+    cat >"$tmp/linked.c" <<'EOF'
+#include <libgen/plan.h>
+int main(void)
+{
+    gen_backend *b = NULL;
+    gen_status s = gen_backend_open(&b, "cuda", 1);
+    if (s)
+        fprintf(stderr, "gen: %s\n", gen_last_error());
+    gen_backend_close(&b);
+    return s ? 7 : 0;
+}
+EOF
+    cat >"$tmp/loaded.c" <<'EOF'
+#include <dlfcn.h>
+#include <stddef.h>
+int main(int argc, char **argv)
+{
+    void *library = dlopen(argv[argc - 1], RTLD_NOW | RTLD_LOCAL), *b = NULL;
+    int (*open)(void **, const char *, int);
+    if (!library)
+        return 1;
+    *(void **)&open = dlsym(library, "gen_backend_open");
+    return open(&b, "cuda", 1) ? 7 : 0;
+}
+EOF
+    "${CC:-gcc}" -I"$build/include" "$tmp/linked.c" -L"$build" -lgen -Wl,-rpath,"$build" -o "$tmp/linked" &&
+        "${CC:-gcc}" "$tmp/loaded.c" -ldl -o "$tmp/loaded"
+    expect 0 "" "$tmp/linked"
+    expect 7 "there is no NVIDIA GPU" env GEN_EMULATED_DEVICES=0 "$tmp/linked"
+    check "a program that loads libgen.so for itself alone finds the device" "$tmp/loaded" "$build/libgen.so.0"
+    check "and is told where there is none" test "$(GEN_EMULATED_DEVICES=0 "$tmp/loaded" "$build/libgen.so.0"; echo $?)" = 7
+fi
 [ -e "$net" ] || exit 0
 
 expect 0 "" "$gen" model check "$net" --device cuda --json
