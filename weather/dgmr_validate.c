@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Validation of a generator on fixed crops. One plan in eval mode, whose weights may vary, serves
- * the whole training.
+ * the whole training; it draws one member at a time, and computes what hangs on the crop once.
  */
 #include "weather/dgmr_validate.h"
 
@@ -22,18 +22,20 @@ struct gen_dgmr_validation {
     float *rain;     /* [crops,frames,cells], NaN where missing */
     int64_t wettest; /* the crop that is shown */
     float *shown;    /* [1+SHOWN,frames,cells] */
+    float *drawn;    /* [members,steps,cells] */
     gen_plan *plan;
 };
 
 static gen_status make_plan(gen_dgmr_validation *v, gen_params *params, gen_backend *backend)
 {
-    const gen_plan_options options = { .params_vary = 1 };
+    static const char *const slow[] = { "frames", NULL };
+    const gen_plan_options options = { .params_vary = 1, .slow = slow };
     gen_net net = { 0 };
     GEN_TRY(gen_graph_create(&net.g));
     gen_node *frames =
         gen_input(net.g, "frames", GEN_F32, GEN_SHAPE(1, v->c.frames, v->size, v->size, 1));
     gen_node *z = gen_input(net.g, "z", GEN_F32,
-                            GEN_SHAPE(v->members, v->size / 32, v->size / 32, v->c.z_channels));
+                            GEN_SHAPE(1, v->size / 32, v->size / 32, v->c.z_channels));
     gen_node *rain = gen_dgmr_draws(&net, &v->c, frames, z);
     gen_status status = gen_graph_status(net.g);
     if (!status)
@@ -83,6 +85,7 @@ gen_status gen_dgmr_validation_create(gen_dgmr_validation **out, gen_params *par
     v->cells = size * size;
     GEN_GOTO(GEN_ALLOC(&v->rain, crops * v->frames * v->cells, "validation"));
     GEN_GOTO(GEN_ALLOC(&v->shown, (1 + SHOWN) * v->frames * v->cells, "validation"));
+    GEN_GOTO(GEN_ALLOC(&v->drawn, members * c->steps * v->cells, "validation"));
     GEN_GOTO(take_crops(v, sample, cookie));
     GEN_GOTO(make_plan(v, params, backend));
     *out = v;
@@ -101,6 +104,7 @@ void gen_dgmr_validation_free(gen_dgmr_validation **validation)
     gen_plan_free(&v->plan);
     gen_free(v->rain);
     gen_free(v->shown);
+    gen_free(v->drawn);
     gen_free(v);
 }
 
@@ -110,7 +114,7 @@ typedef struct tables {
     gen_score *members, *persistence;
 } tables;
 
-static void keep_shown(gen_dgmr_validation *v, const float *drawn)
+static void keep_shown(gen_dgmr_validation *v)
 {
     size_t frame = (size_t)v->cells * sizeof *v->shown, context = frame * (size_t)v->c.frames;
     const float *rain = v->rain + v->wettest * v->frames * v->cells;
@@ -118,32 +122,42 @@ static void keep_shown(gen_dgmr_validation *v, const float *drawn)
     for (int64_t k = 0; k < SHOWN && k < v->members; k++) {
         float *to = v->shown + (1 + k) * v->frames * v->cells;
         memcpy(to, rain, context);
-        memcpy(to + v->c.frames * v->cells, drawn + k * v->c.steps * v->cells,
+        memcpy(to + v->c.frames * v->cells, v->drawn + k * v->c.steps * v->cells,
                frame * (size_t)v->c.steps);
     }
+}
+
+static gen_status draw(gen_dgmr_validation *v, int64_t crop)
+{
+    const float *rain = v->rain + crop * v->frames * v->cells;
+    float *frames = gen_plan_input(v->plan, "frames").data, *to = v->drawn;
+    gen_tensor z = gen_plan_input(v->plan, "z");
+    int64_t noise = gen_shape_count(z.shape), size = v->c.steps * v->cells;
+    for (int64_t i = 0; i < v->c.frames * v->cells; i++)
+        frames[i] = rain[i] > 0 ? rain[i] : 0; /* NaN too */
+    gen_plan_changed(v->plan);
+    for (int64_t k = 0; k < v->members; k++, to += size) {
+        gen_random_normal(z.data, noise, 0, gen_stream("dgmr/validate/z"),
+                          (uint64_t)((crop * v->members + k) * noise));
+        GEN_TRY(gen_plan_run(v->plan, NULL));
+        const float *out = gen_plan_output(v->plan, 0).data; /* [1,T,H,W,1] */
+        for (int64_t i = 0; i < size; i++)
+            to[i] = out[i] > 0 ? out[i] : 0;
+    }
+    return GEN_OK;
 }
 
 static gen_status score_crop(gen_dgmr_validation *v, int64_t crop, tables *t, const float **member)
 {
     const float *rain = v->rain + crop * v->frames * v->cells;
     const float *newest = rain + (v->c.frames - 1) * v->cells;
-    float *frames = gen_plan_input(v->plan, "frames").data;
-    gen_tensor z = gen_plan_input(v->plan, "z");
-    for (int64_t i = 0; i < v->c.frames * v->cells; i++)
-        frames[i] = rain[i] > 0 ? rain[i] : 0; /* NaN too */
-    gen_random_normal(z.data, gen_shape_count(z.shape), 0, gen_stream("dgmr/validate/z"),
-                      (uint64_t)(crop * gen_shape_count(z.shape)));
-    GEN_TRY(gen_plan_run(v->plan, NULL));
-    gen_tensor out = gen_plan_output(v->plan, 0); /* [M,T,H,W,1] */
-    float *drawn = out.data;
-    for (int64_t i = 0; i < gen_shape_count(out.shape); i++)
-        drawn[i] = drawn[i] > 0 ? drawn[i] : 0;
+    GEN_TRY(draw(v, crop));
     if (crop == v->wettest)
-        keep_shown(v, drawn);
+        keep_shown(v);
     for (int64_t lead = 0; lead < v->c.steps; lead++) {
         const float *observed = rain + (v->c.frames + lead) * v->cells;
         for (int64_t k = 0; k < v->members; k++)
-            member[k] = drawn + (k * v->c.steps + lead) * v->cells;
+            member[k] = v->drawn + (k * v->c.steps + lead) * v->cells;
         GEN_TRY(gen_score_add(t->members, lead, observed, member));
         GEN_TRY(gen_score_add(t->persistence, lead, observed, &newest));
     }
