@@ -374,8 +374,10 @@ static gen_status validate(void *cookie, int64_t step, double best, double *metr
         GEN_TRY(gen_optimiser_swap(g));
     gen_status status = t->validation ? validate_and_write(t, step, best, metric, json)
                                       : write_model(t, "model.safetensors", step, *metric);
-    if (average)
-        (void)gen_optimiser_swap(g);
+    if (average && status != GEN_EDEVICE) {
+        gen_status back = gen_optimiser_swap(g);
+        status = status != GEN_OK ? status : back;
+    }
     return status;
 }
 

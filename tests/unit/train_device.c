@@ -4,24 +4,9 @@
  * step leaves no trace and the same sentence; a run goes on on either; whatever fails ends in an
  * error, with nothing half committed and nothing left behind.
  */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <libgen/ops.h>
-#include <libgen/random.h>
-#include <libgen/train.h>
+#include "tests/golden/gan.h"
 
 #include "libgen/backends/backend.h"
-#include "libgen/base/alloc.h"
-#include "tests/device.h"
 #include "tests/toy.h"
 
 #define LONG 100003 /* several pieces, the last one odd */
@@ -273,6 +258,236 @@ static void any_call_may_fail(void **state)
     close_bench(&t);
 }
 
+/* ---- a GAN ----------------------------------------------------------------------------------- */
+
+static void turn_of(gan *t, int turn, double loss[2])
+{
+    gen_guard guard = { .policy = GEN_ON_NAN_STOP };
+    gen_verdict verdict;
+    must(gen_phase_run(t->d, &guard, turn, &loss[0], &verdict));
+    must(gen_phase_run(t->g, &guard, turn, &loss[1], &verdict));
+}
+
+/* The largest distance of any tensor, by its own size. */
+static double distance_of(gan *a, gan *b)
+{
+    double worst = 0;
+    must(gen_params_fetch(a->params));
+    must(gen_params_fetch(b->params));
+    for (int i = 0; i < gen_params_count(a->params); i++) {
+        gen_tensor x = gen_params_at(a->params, i, NULL, NULL);
+        gen_tensor y = gen_params_at(b->params, i, NULL, NULL);
+        worst = fmax(worst, rule_distance(x.data, y.data, gen_shape_count(x.shape)));
+    }
+    return worst;
+}
+
+static bool same_bytes(gan *a, gan *b)
+{
+    bool same = true;
+    must(gen_params_fetch(a->params));
+    must(gen_params_fetch(b->params));
+    for (int i = 0; i < gen_params_count(a->params); i++) {
+        gen_tensor x = gen_params_at(a->params, i, NULL, NULL);
+        gen_tensor y = gen_params_at(b->params, i, NULL, NULL);
+        same &= memcmp(x.data, y.data, gen_tensor_bytes(&x)) == 0;
+    }
+    return same;
+}
+
+static void ten_turns_are_the_processors(void **state)
+{
+    NEEDS_EMULATOR();
+    gan cpu, device;
+    open_gan(&cpu, "cpu");
+    open_gan(&device, "cuda");
+    for (int turn = 0; turn < TURNS; turn++) {
+        double a[2], b[2];
+        turn_of(&cpu, turn, a);
+        turn_of(&device, turn, b);
+        for (int i = 0; i < 2; i++)
+            if (!(fabs(a[i] - b[i]) <= 1e-5 * fabs(a[i])))
+                fail_msg("turn %d: loss %.9g, on the device %.9g", turn, a[i], b[i]);
+    }
+    double distance = distance_of(&cpu, &device);
+    if (!(distance < 1e-5))
+        fail_msg("%g from the processor's", distance);
+    close_gan(&cpu);
+    close_gan(&device);
+}
+
+/* In the first micro-batch and in the last one, where the commit stands queued behind it; the first
+ * time, when nothing is recorded yet, and later. */
+static void a_bad_sample_changes_nothing(void **state)
+{
+    NEEDS_EMULATOR();
+    for (int later = 0; later < 2; later++) {
+        for (int micro = 0; micro < 2; micro++) {
+            char sentence[2][300];
+            for (int on = 0; on < 2; on++) {
+                gan t, before;
+                double loss[2], d;
+                gen_guard guard = { .policy = GEN_ON_NAN_STOP };
+                gen_verdict verdict;
+                open_gan(&t, on ? "cuda" : "cpu");
+                open_gan(&before, on ? "cuda" : "cpu");
+                if (later) {
+                    turn_of(&t, 0, loss);
+                    turn_of(&before, 0, loss);
+                }
+                t.loader.bad = t.loader.z + micro;
+                assert_int_equal(gen_phase_run(t.d, &guard, 7, &d, &verdict), GEN_ENUMERIC);
+                snprintf(sentence[on], sizeof sentence[on], "%s", gen_last_error());
+                assert_true(same_bytes(&t, &before));
+                /* The same turn without it is that of who never saw it. */
+                t.loader = before.loader;
+                turn_of(&t, 1, loss);
+                turn_of(&before, 1, loss);
+                assert_true(same_bytes(&t, &before));
+                close_gan(&t);
+                close_gan(&before);
+            }
+            /* Which value is met first hangs on what a kernel's relu makes of NaN. */
+            for (int on = 0; on < 2; on++)
+                assert_int_equal(strncmp(sentence[on], "step 7, sample a.h5: ", 21), 0);
+        }
+    }
+}
+
+/* ---- checkpoints ----------------------------------------------------------------------------- */
+
+static gen_saved *list_of(gan *t)
+{
+    gen_saved *s;
+    must(gen_saved_create(&s));
+    must(gen_saved_params(s, "params", t->params));
+    must(gen_saved_optimiser(s, "d", gen_phase_optimiser(t->d)));
+    must(gen_saved_optimiser(s, "g", gen_phase_optimiser(t->g)));
+    return s;
+}
+
+/* Three turns on one device, three on the other, with a checkpoint between. */
+static void go_on(gan *t, const char *from, const char *to)
+{
+    char run[40];
+    double loss[2];
+    gen_checkpoints *c;
+    int64_t step;
+    char *text, *skipped;
+    snprintf(run, sizeof run, "%s-%s", from, to);
+    open_gan(t, from);
+    for (int turn = 0; turn < 3; turn++)
+        turn_of(t, turn, loss);
+    const loader at = t->loader;
+    gen_saved *s = list_of(t);
+    must(gen_checkpoints_open(&c, toy_path(run), "{}", 0));
+    must(gen_checkpoint_save(c, s, 3, NAN, "{}"));
+    turn_of(t, 9, loss); /* what a load must undo */
+    gen_saved_free(&s);
+    close_gan(t);
+    open_gan(t, to);
+    turn_of(t, 9, loss);
+    s = list_of(t);
+    must(gen_checkpoint_load(c, s, &step, &text, &skipped));
+    assert_int_equal(step, 3);
+    t->loader = at;
+    for (int turn = 3; turn < 6; turn++)
+        turn_of(t, turn, loss);
+    gen_text_free(text);
+    gen_text_free(skipped);
+    gen_saved_free(&s);
+    gen_checkpoints_close(&c);
+}
+
+static void a_run_goes_on_on_either(void **state)
+{
+    NEEDS_EMULATOR();
+    static const char *const name[2] = { "cpu", "cuda" };
+    gan whole[2];
+    for (int i = 0; i < 2; i++) {
+        double loss[2];
+        open_gan(&whole[i], name[i]);
+        for (int turn = 0; turn < 6; turn++)
+            turn_of(&whole[i], turn, loss);
+    }
+    for (int from = 0; from < 2; from++)
+        for (int to = 0; to < 2; to++) {
+            gan t;
+            go_on(&t, name[from], name[to]);
+            if (from == to)
+                assert_true(same_bytes(&t, &whole[to]));
+            assert_true(distance_of(&t, &whole[to]) < 1e-5);
+            close_gan(&t);
+        }
+    close_gan(&whole[0]);
+    close_gan(&whole[1]);
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+/* The nth call of a kind fails in a turn of the generator, of one step: the step was not taken, and
+ * taken again it is that of who never failed. False: no call was the nth. */
+static bool fails_at(const char *what, int n, gan *right)
+{
+    gan t;
+    double loss;
+    gen_guard guard = { .policy = GEN_ON_NAN_STOP };
+    gen_verdict verdict;
+    open_gan(&t, "cuda");
+    for (int turn = 0; turn < 2; turn++) {
+        const loader at = t.loader;
+        emulated.fail_at(what, turn == n % 2 ? (n + 1) / 2 : 0);
+        gen_status s = gen_phase_run(t.g, &guard, turn, &loss, &verdict);
+        emulated.fail_at(what, 0);
+        if (s == GEN_OK)
+            continue;
+        assert_true(s == GEN_EDEVICE || s == GEN_ENOMEM);
+        assert_int_equal(gen_optimiser_steps(gen_phase_optimiser(t.g)), turn);
+        t.loader = at;
+        if (gen_phase_run(t.g, &guard, turn, &loss, &verdict))
+            fail_msg("%s %d, again: %s", what, n, gen_last_error());
+        if (turn == 0)
+            must(gen_phase_run(t.g, &guard, 1, &loss, &verdict));
+        bool same = same_bytes(&t, right);
+        close_gan(&t);
+        if (!same)
+            fail_msg("%s %d: another result", what, n);
+        return true;
+    }
+    close_gan(&t);
+    return false;
+}
+
+static void a_step_that_fails_is_not_taken(void **state)
+{
+    NEEDS_EMULATOR();
+    static const struct {
+        const char *what;
+        int stride;
+    } kinds[] = { { "launch", 7 },  { "copy", 5 },        { "graph_launch", 1 },
+                  { "capture", 1 }, { "instantiate", 1 }, { "cudnn", 3 } };
+    gan right;
+    double loss;
+    gen_guard guard = { .policy = GEN_ON_NAN_STOP };
+    gen_verdict verdict;
+    open_gan(&right, "cuda");
+    for (int turn = 0; turn < 2; turn++)
+        must(gen_phase_run(right.g, &guard, turn, &loss, &verdict));
+    long objects = emulated.live_objects();
+    for (int k = 0; k < GEN_LEN(kinds); k++) {
+        int n = 1, failed = 0;
+        for (int misses = 0; misses < 2; n += kinds[k].stride)
+            if (fails_at(kinds[k].what, n, &right))
+                failed++;
+            else
+                misses++; /* of either turn */
+        if (!failed)
+            fail_msg("no call of kind %s", kinds[k].what);
+        assert_int_equal(emulated.live_objects(), objects);
+    }
+    close_gan(&right);
+}
+
 static int at_the_end(void **state)
 {
     (void)state;
@@ -292,6 +507,10 @@ int main(void)
         cmocka_unit_test(bad_gradients_are_named),
         cmocka_unit_test(states_are_the_processors),
         cmocka_unit_test(any_call_may_fail),
+        cmocka_unit_test(ten_turns_are_the_processors),
+        cmocka_unit_test(a_bad_sample_changes_nothing),
+        cmocka_unit_test(a_run_goes_on_on_either),
+        cmocka_unit_test(a_step_that_fails_is_not_taken),
     };
     there = emulated_load("../cuda");
     return cmocka_run_group_tests_name("training on a device", tests, NULL, at_the_end);
