@@ -8,15 +8,19 @@
 
 #include "libgen/base/alloc.h"
 
+gen_status gen_far_take(const gen_far *far, void **out, uint64_t bytes, const char *what)
+{
+    bytes = bytes ? bytes : 1;
+    return far ? far->alloc(far->ctx, out, bytes, what) : gen_alloc_raw(out, bytes, 1, what);
+}
+
 gen_status gen_far_hold(const gen_far *far, void **out, uint64_t bytes, const char *what)
 {
-    if (!far)
-        return gen_alloc(out, bytes, 1, what);
-    GEN_TRY(far->alloc(far->ctx, out, bytes, what));
-    gen_status s = far->zero(far->ctx, *out, bytes);
-    s = s != GEN_OK ? s : far->wait(far->ctx);
+    GEN_TRY(gen_far_take(far, out, bytes, what));
+    gen_status s = gen_far_clear(far, *out, bytes);
+    s = s != GEN_OK ? s : gen_far_wait(far);
     if (s != GEN_OK) {
-        far->free(*out);
+        gen_far_release(far, *out);
         *out = NULL;
     }
     return s;

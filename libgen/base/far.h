@@ -49,7 +49,8 @@ typedef struct gen_far {
  * Who owns values calls these with its backend's table; NULL: the host's memory, and what would be
  * queued is done. */
 
-/* Zeroed. */
+/* Of any content; zeroed. */
+GEN_API gen_status gen_far_take(const gen_far *far, void **out, uint64_t bytes, const char *what);
 GEN_API gen_status gen_far_hold(const gen_far *far, void **out, uint64_t bytes, const char *what);
 GEN_API void gen_far_release(const gen_far *far, void *p);
 /* Copies from and to any host memory, done when they return. */

@@ -8,21 +8,6 @@
 #include "libgen/graph/graph.h"
 #include "libgen/plan/plan.h"
 
-gen_status gen_plan_hold(const struct gen_plan *p, void **out, uint64_t bytes, const char *what)
-{
-    const gen_far *far = p->backend->far;
-    bytes = bytes ? bytes : 1;
-    return far ? far->alloc(far->ctx, out, bytes, what) : gen_alloc_raw(out, bytes, 1, what);
-}
-
-void gen_plan_release(const struct gen_plan *p, void *memory)
-{
-    if (p->backend && p->backend->far)
-        p->backend->far->free(memory);
-    else
-        gen_free(memory);
-}
-
 static gen_status add_host(struct gen_plan *p, int value)
 {
     const gen_far *far = p->backend->far;

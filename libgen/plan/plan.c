@@ -92,15 +92,12 @@ static gen_status keep_constant(struct gen_plan *p, gen_node *n)
     void *kept = far ? NULL : owned;
     gen_status s = GEN_OK;
     if (!kept) { /* parameters may be released, literals go with the graph: copy */
-        s = gen_plan_hold(p, &kept, bytes, "constant");
-        if (s == GEN_OK && far)
-            s = far->put(far->ctx, kept, value, bytes);
-        else if (s == GEN_OK)
-            memcpy(kept, value, bytes);
+        s = gen_far_take(far, &kept, bytes, "constant");
+        s = s == GEN_OK ? gen_far_write(far, kept, value, bytes) : s;
         gen_free(owned);
     }
     if (s != GEN_OK) {
-        gen_plan_release(p, kept);
+        gen_far_release(far, kept);
         return s;
     }
     p->owned[p->n_owned++] = kept;
@@ -217,7 +214,7 @@ done:
 
 static gen_status fix_addresses(struct gen_plan *p)
 {
-    GEN_TRY(gen_plan_hold(p, (void **)&p->slab, p->slab_bytes, "plan slab"));
+    GEN_TRY(gen_far_take(p->backend->far, (void **)&p->slab, p->slab_bytes, "plan slab"));
     if (p->backend->far)
         GEN_TRY(gen_plan_add_host(p));
     for (int i = 0; i < gen_graph_count(p->graph) && !p->backend->far; i++) {
@@ -327,7 +324,7 @@ void gen_plan_free(gen_plan **plan)
             (p->step[s].kernel->free ? p->step[s].kernel->free : gen_free)(p->step[s].state);
     gen_plan_free_far(p);
     for (int i = 0; i < p->n_owned; i++)
-        gen_plan_release(p, p->owned[i]);
+        gen_far_release(p->backend->far, p->owned[i]);
     gen_free(p->owned);
     for (int i = 0; i < p->n_packs; i++)
         gen_params_release(p->params, p->pack[i]);
@@ -340,7 +337,7 @@ void gen_plan_free(gen_plan **plan)
     gen_free(p->slow);
     gen_free(p->hash);
     gen_free(p->output);
-    gen_plan_release(p, p->slab);
+    gen_far_release(p->backend->far, p->slab);
     gen_arena_free(&p->arena);
     gen_graph_free(&p->graph);
     gen_params_free(&p->own_params);

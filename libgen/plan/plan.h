@@ -107,10 +107,7 @@ gen_status gen_recompute(struct gen_plan *p);
 
 gen_status gen_plan_run_step(struct gen_plan *p, int step);
 
-/* far.c: a plan on a device. Frees memory that kernels read. */
-void gen_plan_release(const struct gen_plan *p, void *memory);
-gen_status gen_plan_hold(const struct gen_plan *p, void **out, uint64_t bytes, const char *what);
-/* Host copies of inputs and outputs. */
+/* far.c: a plan on a device. Host copies of inputs and outputs. */
 gen_status gen_plan_add_host(struct gen_plan *p);
 void gen_plan_free_far(struct gen_plan *p);
 gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress);
