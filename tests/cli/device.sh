@@ -137,6 +137,9 @@ EOF
 fi
 [ -e "$net" ] || exit 0
 
+expect 0 "" "$gen" model bench "$net" --device cuda --shape frames=1x4x64x64x1
+check "its steps are timed, with the device's kernels" grep -q '^ *[0-9]* cudnn/conv .* us .*GFLOP/s' "$tmp/stdout"
+check "one line says of how many runs" test "$(grep -c '^# best of' "$tmp/stdout")" = 1
 expect 0 "" "$gen" model check "$net" --device cuda --json
 small() { # KEY LIMIT: its values in the JSON that was printed are below
     grep -o "\"$1\":[-+.e0-9]*" "$tmp/stdout" | awk -F: -v l="$2" '!($2 < l) { bad = 1 } END { exit bad || !NR }'

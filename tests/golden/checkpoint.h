@@ -70,4 +70,17 @@ static inline void write_checkpoint(const char *path, const struct entry *e, int
     free(header);
 }
 
+/* What was imported is what the file was made of, to the bit. */
+static inline void expect_same_params(const gen_params *imported, const gen_params *expected)
+{
+    assert_int_equal(gen_params_count(imported), gen_params_count(expected));
+    for (int i = 0; i < gen_params_count(expected); i++) {
+        const char *name;
+        gen_tensor t = gen_params_at(expected, i, &name, NULL);
+        gen_tensor found = gen_params_get(imported, name);
+        if (!found.data || memcmp(found.data, t.data, gen_tensor_bytes(&t)))
+            fail_msg("'%s' is not what the file holds", name);
+    }
+}
+
 #endif
