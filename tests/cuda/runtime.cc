@@ -331,6 +331,10 @@ cudaError_t emulated_launch(const char *pretty, dim3 grid, dim3 block, cudaStrea
         return done(say(cudaErrorInvalidConfiguration,
                         name + ": blocks of " + std::to_string(block.x) +
                             " threads, expected a multiple of 32 up to 1024"));
+    if (block.x > 256) /* 256 threads of 255 registers each are all that a multiprocessor has */
+        return done(say(cudaErrorLaunchOutOfResources,
+                        name + ": blocks of " + std::to_string(block.x) +
+                            " threads, which might need more registers than there are"));
     if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffff || grid.y > 65535 ||
         grid.z > 65535)
         return done(say(cudaErrorInvalidConfiguration,

@@ -245,6 +245,8 @@ static void launches_that_are_refused(void **state)
     FAILS(selftest_block(&a, stream), cudaErrorInvalidConfiguration); /* 48 threads */
     a.rows = 2048;
     FAILS(selftest_block(&a, stream), cudaErrorInvalidConfiguration);
+    a.rows = 288;
+    FAILS(selftest_block(&a, stream), cudaErrorLaunchOutOfResources);
     a.n = a.rows = 0;
     FAILS(selftest_affine(&a, stream), cudaErrorInvalidConfiguration); /* no block at all */
     OK(cudaFree(a.y));

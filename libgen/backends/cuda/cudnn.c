@@ -32,25 +32,34 @@ static void destroy(descriptor *d)
     *d = NULL;
 }
 
+/* What cuDNN does not take is no error as long as another kernel can run the node. */
+static gen_status check(cudnnStatus_t e, const char *call)
+{
+    if (e == CUDNN_STATUS_SUCCESS)
+        return GEN_OK;
+    gen_status s = gen_cudnn_fail(e, call);
+    bool refused = e / 1000 * 1000 == CUDNN_STATUS_NOT_SUPPORTED; /* it counts in classes */
+    return refused ? gen_fail_in(GEN_EUNSUPPORTED, "not taken") : s;
+}
+
 static gen_status create(descriptor *out, cudnnBackendDescriptorType_t type)
 {
     *out = NULL;
-    GEN_CUDNN(cudnnBackendCreateDescriptor(type, out));
-    return GEN_OK;
+    return check(cudnnBackendCreateDescriptor(type, out), "cudnnBackendCreateDescriptor");
 }
 
 static gen_status set(descriptor d, cudnnBackendAttributeName_t name,
                       cudnnBackendAttributeType_t type, int64_t count, const void *values)
 {
-    GEN_CUDNN(cudnnBackendSetAttribute(d, name, type, count, values));
-    return GEN_OK;
+    return check(cudnnBackendSetAttribute(d, name, type, count, values),
+                 "cudnnBackendSetAttribute");
 }
 
 static gen_status get(descriptor d, cudnnBackendAttributeName_t name,
                       cudnnBackendAttributeType_t type, int64_t room, int64_t *count, void *values)
 {
-    GEN_CUDNN(cudnnBackendGetAttribute(d, name, type, room, count, values));
-    return GEN_OK;
+    return check(cudnnBackendGetAttribute(d, name, type, room, count, values),
+                 "cudnnBackendGetAttribute");
 }
 
 /* What cuDNN does not take is found here. Its reasons are many (a size, an alignment, a compiler
@@ -363,12 +372,20 @@ done:
     return status == GEN_EUNSUPPORTED ? GEN_OK : status;
 }
 
+static bool is_fused(const gen_cudnn_conv *c)
+{
+    return c->bias || c->residual || c->act != GEN_ACT_NONE;
+}
+
+/* Engines of last resort are for the plain convolution only: where cuDNN's table has nothing for a
+ * fused one, the plain one's best engine and a pass over its result are faster than such (f32
+ * conv_transpose with a bias: one that is compiled for this graph and uses no tensor cores). */
 static gen_status search(gen_cudnn_plan *p, cudnnHandle_t handle, int64_t room)
 {
     gen_status s = gen_cudnn_graph_make(&p->from, &p->conv, handle);
     if (s == GEN_OK)
         s = try_mode(p, handle, CUDNN_HEUR_MODE_A, room);
-    if (s == GEN_OK && !p->plan)
+    if (s == GEN_OK && !p->plan && !is_fused(&p->conv))
         s = try_mode(p, handle, CUDNN_HEUR_MODE_FALLBACK, room);
     if (!p->plan)
         gen_cudnn_graph_free(&p->from);
@@ -423,6 +440,9 @@ static gen_status find_plan(gen_cudnn_plan *p, gen_cuda *cuda)
     key_of(key, cuda, &p->conv);
     if (restore(p, cuda->dnn, key, room))
         return GEN_OK;
+    gen_log(GEN_LOG_DEBUG, "cuDNN: looks for an engine, %lld x %lld channels, %s",
+            (long long)p->conv.cin, (long long)p->conv.cout,
+            is_fused(&p->conv) ? "fused" : "plain");
     GEN_TRY(search(p, cuda->dnn, room));
     if (p->plan)
         keep(p, key);
