@@ -486,6 +486,7 @@ FUZZ += $(if $(HAVE_CODECS),$(FUZZ_WEATHER))
 
 # Programs that `make bench` times, one a line.
 BENCHES := \
+    tests/bench/plans.c \
     tests/bench/read_radar.c \
     tests/bench/serve_gen.c \
     tests/bench/serve_scores.c \

@@ -100,8 +100,8 @@ typedef struct gen_plan_info {
 } gen_plan_info;
 GEN_API gen_plan_info gen_plan_describe(const gen_plan *plan);
 
-/* One line a step: op, shape, kernel, bytes; with measured microseconds and share of the register
- * peak when `runs` > 0 (the plan is run that often). */
+/* One line a step: op, shape, kernel; bytes, operations and launches, or, when `runs` > 0 (the plan
+ * is run that often), measured microseconds and share of the register peak. */
 GEN_API gen_status gen_plan_dump(gen_plan *plan, int runs, FILE *out);
 
 #ifdef __cplusplus

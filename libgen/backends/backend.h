@@ -15,6 +15,12 @@
 typedef struct gen_backend gen_backend;
 typedef struct gen_kernel gen_kernel;
 
+/* Beyond one launch, or call, that reads each input and writes each output once. */
+typedef struct gen_more {
+    double bytes; /* of memory, read and written */
+    int launches;
+} gen_more;
+
 /* What a kernel sees while it is prepared for one node (plan creation). Storage dtypes are those of
  * the node and its inputs. */
 typedef struct gen_prepare {
@@ -38,6 +44,7 @@ typedef struct gen_prepare {
     void *state;        /* passed to run; freed by kernel->free */
     uint64_t workspace; /* bytes, 64-byte aligned, any content, shared between steps */
     unsigned consumed;  /* bit i: constant input i was packed; run gets NULL for it */
+    gen_more more;      /* what run does besides, for people */
 } gen_prepare;
 
 struct gen_kernel {

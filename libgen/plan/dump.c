@@ -73,6 +73,16 @@ static void print_times(const struct gen_step *step, const gen_peak *peak, FILE 
             step->kernel ? reason(step, c, peak, most) : "");
 }
 
+/* A concat without kernel copies what could not be computed in place. */
+static void print_cost(const struct gen_step *step, FILE *out)
+{
+    gen_cost c = gen_node_cost(step->node);
+    int launches = step->kernel ? 1 + step->more.launches : step->n_copies;
+    double bytes = step->kernel || step->n_copies ? c.bytes + step->more.bytes : 0;
+    fprintf(out, " %8.2f MB %9.4f GFLOP %2d launches", bytes / 1e6,
+            step->kernel ? c.flops / 1e9 : 0, launches);
+}
+
 gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
 {
     char text[1024];
@@ -108,7 +118,7 @@ gen_status gen_plan_dump(gen_plan *p, int runs, FILE *out)
         if (runs > 0)
             print_times(step, &peak, out);
         else
-            fprintf(out, " %8.2f MB", gen_node_cost(step->node).bytes / 1e6);
+            print_cost(step, out);
         fprintf(out, " %s\n", gen_node_text(step->node, text, sizeof text));
     }
     return ferror(out) ? gen_fail(GEN_EIO, "plan dump: writing failed") : GEN_OK;

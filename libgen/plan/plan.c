@@ -169,6 +169,7 @@ static gen_status prepare_step(struct gen_plan *p, struct gen_step *step, bool *
     step->state = prepared.state;
     step->workspace = prepared.workspace;
     step->consumed = prepared.consumed;
+    step->more = prepared.more;
     return s == GEN_OK ? s : gen_fail_in(s, "%s '%s'", n->op->name, n->name);
 }
 

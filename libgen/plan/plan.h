@@ -42,6 +42,7 @@ struct gen_step {
     uint64_t workspace;
     int scratch;              /* buffer of the workspace, in use at this step only; or -1 */
     unsigned consumed;
+    gen_more more;
     bool slow;                /* depends on slow inputs and constants only */
     struct gen_copy *copy;    /* in the plan's arena */
     int n_copies;

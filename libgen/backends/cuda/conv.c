@@ -284,6 +284,32 @@ static void lay_out(gen_prepare *p, conv_job *j)
     p->workspace = end ? end + GEN_CUDNN_ROOM : 0;
 }
 
+static void add_launch(gen_prepare *p, bool is_there, double bytes)
+{
+    p->more.launches += is_there;
+    p->more.bytes += is_there ? bytes : 0;
+}
+
+/* Launches around the convolution. */
+static void count_more(gen_prepare *p, const conv_job *j)
+{
+    const gen_conv_dims *d = &j->d;
+    double size = (double)gen_dtype_size(j->type), cells_x = (double)(d->n * volume(d->x)),
+           cells_y = (double)(d->n * volume(d->y)), weights = (double)weight_count(j);
+    bool filter = j->own.way == GEN_CUDA_CONV_FILTER;
+    bool x_is_result = j->own.way == GEN_CUDA_CONV_DATA;
+    bool finished = j->plan && !filter && ((finishes(j) && !j->fused) || cuts_result(j));
+    double result = x_is_result ? cells_x * (double)(d->cin + j->cin)
+                                : cells_y * (double)(d->cout + j->cout);
+    add_launch(p, !filter && !j->weights, 2 * weights * size);
+    add_launch(p, filter, 2 * weights * sizeof(float) * j->own.parts);
+    add_launch(p, j->plan && j->cin != d->cin && !x_is_result,
+               cells_x * (double)(d->cin + j->cin) * size);
+    add_launch(p, j->plan && j->cout != d->cout && j->own.way != GEN_CUDA_CONV_FORWARD,
+               cells_y * (double)(d->cout + j->cout) * size);
+    add_launch(p, finished, result * size);
+}
+
 static void free_job(void *job)
 {
     conv_job *j = job;
@@ -320,6 +346,7 @@ static gen_status prepare(gen_prepare *p, conv_job *j, bool cudnn)
     if (j->own.way != GEN_CUDA_CONV_FILTER && p->is_const[1])
         GEN_TRY(pack_constant(p, j));
     lay_out(p, j);
+    count_more(p, j);
     return GEN_OK;
 }
 

@@ -66,6 +66,7 @@ static gen_status prepare_matvec(gen_prepare *p)
     s->args.sums.cut = rows ? gen_cuda_cut_runs(results, z.k / s->args.v)
                             : gen_cuda_cut_columns(1, z.k, results, s->args.v);
     p->workspace = gen_cuda_cut_parts(&s->args.sums, 1);
+    p->more.launches = s->args.sums.cut.parts > 1;
     p->state = s;
     return GEN_OK;
 }

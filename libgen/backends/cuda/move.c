@@ -72,6 +72,7 @@ static gen_status prepare_concat(gen_prepare *p)
         gen_move_join(&s->part[i].move);
     }
     p->state = s;
+    p->more.launches = s->n - 1;
     return GEN_OK;
 }
 

@@ -110,6 +110,9 @@ static gen_status prepare_norm(gen_prepare *p)
     a->map = gen_cuda_cut_map(k->groups, cells, columns, a->v);
     p->workspace = gen_cuda_cut_parts(&a->sums, 2) +
                    (uint64_t)(k->groups * 3 * columns) * sizeof(float);
+    p->more.launches = a->sums.cut.parts > 1 ? 2 : 1;
+    p->more.bytes = (double)gen_shape_count(x) * (double)gen_dtype_size(n->in[0]->dtype[0]) *
+                    (n->op == &gen_op_batch_norm_dx ? 2 : 1); /* read for the sums, and again */
     p->state = a;
     return GEN_OK;
 }

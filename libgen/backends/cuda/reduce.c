@@ -87,6 +87,7 @@ static gen_status prepare(gen_prepare *p)
                      (double)gen_shape_count(n->shape[0]);
     describe(a, n);
     p->workspace = gen_cuda_cut_parts(&a->sums, 1);
+    p->more.launches = a->sums.cut.parts > 1;
     p->state = a;
     return GEN_OK;
 }
