@@ -72,24 +72,19 @@ static const char *cuda_state(const struct found *f)
     return !f->cuda ? "not built" : gen_cuda_ran_on() ? "yes" : "compiled, not run";
 }
 
-static bool is_for(const gen_kernel *k, const gen_op *op)
-{
-    return k->op == op || (!k->op && !(op->flags & GEN_OP_VIEW));
-}
-
 /* Their number. */
 static int print_kernels(const gen_kernel *const *k, const gen_op *op, const char *before)
 {
     int found = 0;
     for (; k && *k; k++)
-        if (is_for(*k, op))
+        if (gen_kernel_serves(*k, op))
             printf("%s%s", found++ ? ", " : before, (*k)->name);
     return found;
 }
 
 static bool has_kernel(const gen_kernel *const *k, const gen_op *op)
 {
-    while (k && *k && !is_for(*k, op))
+    while (k && *k && !gen_kernel_serves(*k, op))
         k++;
     return k && *k;
 }
@@ -165,7 +160,7 @@ static void put_kernels(gen_json_writer *w, const char *name, const gen_kernel *
 {
     gen_json_open(w, name, '[');
     for (; *k; k++)
-        if (is_for(*k, op))
+        if (gen_kernel_serves(*k, op))
             gen_json_put_string(w, NULL, (*k)->name);
     gen_json_close(w, ']');
 }

@@ -37,14 +37,19 @@ void gen_backend_close(gen_backend **b)
     *b = NULL;
 }
 
+bool gen_kernel_serves(const gen_kernel *k, const gen_op *op)
+{
+    if (op->flags & (GEN_OP_SOURCE | GEN_OP_VIEW))
+        return false;
+    return k->op ? k->op == op : !k->serves || k->serves(op);
+}
+
 const gen_kernel *gen_backend_choose_after(const gen_backend *b, const gen_node *n,
                                            const bool *is_const, const gen_kernel *after)
 {
     bool behind = !after;
-    if (n->op->flags & (GEN_OP_SOURCE | GEN_OP_VIEW))
-        return NULL;
     for (const gen_kernel *const *k = b->kernels; *k; k++) {
-        if (!behind || ((*k)->op && (*k)->op != n->op)) {
+        if (!behind || !gen_kernel_serves(*k, n->op)) {
             behind |= *k == after;
             continue;
         }

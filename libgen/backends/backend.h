@@ -49,7 +49,8 @@ typedef struct gen_prepare {
 
 struct gen_kernel {
     const char *name; /* "onednn/conv", "winograd4", "reference" */
-    const gen_op *op; /* NULL: any op */
+    const gen_op *op; /* NULL: those that `serves` says, or any */
+    bool (*serves)(const gen_op *op);
     /* Cheap; a refusal is no error. is_const as in gen_prepare. */
     bool (*accepts)(const gen_node *n, const gen_backend *b, const bool *is_const);
     gen_status (*prepare)(gen_prepare *p);
@@ -111,6 +112,8 @@ GEN_API gen_status gen_cuda_gpus(gen_gpu *out, int most, int *n);
 /* The devices on which these kernels' tests were seen to pass, for people; NULL: on none. */
 GEN_API const char *gen_cuda_ran_on(void);
 
+/* True when k may take nodes of this op. */
+GEN_API bool gen_kernel_serves(const gen_kernel *k, const gen_op *op);
 /* The first kernel that accepts n, or NULL. */
 GEN_API const gen_kernel *gen_backend_choose(const gen_backend *b, const gen_node *n,
                                              const bool *is_const);

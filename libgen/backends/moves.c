@@ -112,22 +112,23 @@ static bool describe_turn(const gen_node *n, gen_move *m)
 }
 
 /* Views, when a plan wants them in a place of their own. */
-static bool describe_whole(const gen_node *n, gen_move *m)
-{
-    axis(m, gen_shape_count(n->shape[0]), 1, 1);
-    return true;
-}
-
 static const struct {
     const gen_op *op;
     bool (*describe)(const gen_node *n, gen_move *m);
 } moves[] = {
-    { &gen_op_transpose, describe_transpose },   { &gen_op_broadcast, describe_broadcast },
-    { &gen_op_slice, describe_slice },           { &gen_op_upsample, describe_upsample },
-    { &gen_op_space_to_depth, describe_fold },   { &gen_op_depth_to_space, describe_fold },
-    { &gen_op_reshape, describe_whole },         { &gen_op_stop_gradient, describe_whole },
+    { &gen_op_transpose, describe_transpose }, { &gen_op_broadcast, describe_broadcast },
+    { &gen_op_slice, describe_slice },         { &gen_op_upsample, describe_upsample },
+    { &gen_op_space_to_depth, describe_fold }, { &gen_op_depth_to_space, describe_fold },
     { &gen_op_turn, describe_turn },
 };
+
+bool gen_is_move(const gen_op *op)
+{
+    for (int i = 0; i < GEN_LEN(moves); i++)
+        if (moves[i].op == op)
+            return true;
+    return false;
+}
 
 bool gen_move_of(const gen_node *n, gen_move *m)
 {

@@ -16,9 +16,10 @@ typedef struct gen_move {
     int64_t size;                                                    /* bytes of an element */
 } gen_move;
 
-/* The node as one move of its input: transpose, broadcast, slice, upsample, the two of blocks and
- * channels, turn, and views, for when a plan wants them in a place of their own. False: it is none,
- * or has too many axes. */
+/* Ops whose result is one move of their input: transpose, broadcast, slice, upsample, the two of
+ * blocks and channels, turn. */
+GEN_API bool gen_is_move(const gen_op *op);
+/* The node as that move. False: it is none, or has too many axes. */
 GEN_API bool gen_move_of(const gen_node *n, gen_move *m);
 /* Input i of a concat to its place. */
 GEN_API void gen_move_part(const gen_node *concat, int i, gen_move *m);

@@ -82,7 +82,8 @@ void check_kernels_close(void)
 void check_kernels_list(void)
 {
     for (const gen_kernel *const *k = configs[0].b->kernels; *k; k++)
-        printf("kernel %-28s %s\n", (*k)->name, (*k)->op ? (*k)->op->name : "(any op)");
+        printf("kernel %-28s %s\n", (*k)->name,
+               (*k)->op ? (*k)->op->name : (*k)->serves ? "(several ops)" : "(any op)");
 }
 
 /* ---- guarded buffers ------------------------------------------------------------------------- */
@@ -483,7 +484,7 @@ static bool takes(const gen_kernel *k, const trial *t, const gen_backend *b, boo
     bool is_const[CHECK_MAX_IN] = { false };
     for (int i = 1; i < t->n->n_in; i++)
         is_const[i] = constants;
-    return (!k->op || k->op == t->n->op) && (!k->accepts || k->accepts(t->n, b, is_const));
+    return gen_kernel_serves(k, t->n->op) && (!k->accepts || k->accepts(t->n, b, is_const));
 }
 
 static int aliased_input(const trial *t, const gen_kernel *k)

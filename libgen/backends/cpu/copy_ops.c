@@ -12,11 +12,16 @@
 
 /* ---- one source, one copy ------------------------------------------------------------------ */
 
+static bool copy_serves(const gen_op *op)
+{
+    return op != &gen_op_turn && gen_is_move(op); /* turn.c has a faster way */
+}
+
 static bool copy_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     gen_move m;
     (void)b, (void)is_const;
-    return n->op != &gen_op_turn && gen_move_of(n, &m); /* turn.c has a faster way */
+    return gen_move_of(n, &m);
 }
 
 static gen_status copy_prepare(gen_prepare *p)
@@ -39,6 +44,7 @@ static gen_status copy_run(void *state, const void *const in[], void *const out[
 
 const gen_kernel gen_vec_copy_kernel = {
     .name = "vector/copy",
+    .serves = copy_serves,
     .accepts = copy_accepts,
     .prepare = copy_prepare,
     .run = copy_run,

@@ -257,10 +257,15 @@ static void unary_block(const job *j, float *y, const float *const x[INPUTS], in
     j->vec->unary[j->op](y, x[0], n, j->p, j->q);
 }
 
+static bool unary_serves(const gen_op *op)
+{
+    return gen_unary_of(op) >= 0;
+}
+
 static bool unary_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     (void)b, (void)is_const;
-    return gen_unary_of(n->op) >= 0 && all_float(n);
+    return all_float(n);
 }
 
 static gen_status unary_prepare(gen_prepare *p)
@@ -276,6 +281,7 @@ static gen_status unary_prepare(gen_prepare *p)
 
 const gen_kernel gen_vec_unary_kernel = {
     .name = "vector/unary",
+    .serves = unary_serves,
     .accepts = unary_accepts,
     .prepare = unary_prepare,
     .run = run_job,
@@ -318,10 +324,15 @@ static void binary_block(const job *j, float *y, const float *const x[INPUTS], i
     table[j->op](y, x[0], x[1], n);
 }
 
+static bool binary_serves(const gen_op *op)
+{
+    return gen_binary_of(op) >= 0;
+}
+
 static bool binary_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     (void)b, (void)is_const;
-    return gen_binary_of(n->op) >= 0 && all_float(n);
+    return all_float(n);
 }
 
 static gen_status binary_prepare(gen_prepare *p)
@@ -331,6 +342,7 @@ static gen_status binary_prepare(gen_prepare *p)
 
 const gen_kernel gen_vec_binary_kernel = {
     .name = "vector/binary",
+    .serves = binary_serves,
     .accepts = binary_accepts,
     .prepare = binary_prepare,
     .run = run_job,

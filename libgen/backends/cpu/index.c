@@ -187,10 +187,15 @@ typedef struct crop_state {
     bool per_image, back; /* back: window -> image, the rest 0 */
 } crop_state;
 
+static bool crop_serves(const gen_op *op)
+{
+    return op == &gen_op_crop || op == &gen_op_crop_dx;
+}
+
 static bool crop_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     (void)b, (void)is_const;
-    return (n->op == &gen_op_crop || n->op == &gen_op_crop_dx) && index_is_integer(n);
+    return index_is_integer(n);
 }
 
 static gen_status crop_prepare(gen_prepare *p)
@@ -252,6 +257,7 @@ static gen_status crop_run(void *state, const void *const in[], void *const out[
 
 const gen_kernel gen_vec_crop_kernel = {
     .name = "vector/crop",
+    .serves = crop_serves,
     .accepts = crop_accepts,
     .prepare = crop_prepare,
     .run = crop_run,

@@ -259,12 +259,16 @@ static void cut(reduce_state *s)
     s->pieces = gen_vec_ceil(s->kept.count, s->together) * s->parts * s->bands;
 }
 
+static bool reduce_serves(const gen_op *op)
+{
+    return op == &gen_op_sum || op == &gen_op_mean || op == &gen_op_max_over ||
+           op == &gen_op_sum_to;
+}
+
 static bool reduce_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     (void)b, (void)is_const;
-    return (n->op == &gen_op_sum || n->op == &gen_op_mean || n->op == &gen_op_max_over ||
-            n->op == &gen_op_sum_to) &&
-           gen_vec_is_float(n->dtype[0]) && n->in[0]->dtype[0] == n->dtype[0];
+    return gen_vec_is_float(n->dtype[0]) && n->in[0]->dtype[0] == n->dtype[0];
 }
 
 static gen_status reduce_prepare(gen_prepare *p)
@@ -289,6 +293,7 @@ static gen_status reduce_prepare(gen_prepare *p)
 
 const gen_kernel gen_vec_reduce_kernel = {
     .name = "vector/reduce",
+    .serves = reduce_serves,
     .accepts = reduce_accepts,
     .prepare = reduce_prepare,
     .run = reduce_run,

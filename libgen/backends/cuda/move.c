@@ -42,6 +42,7 @@ static gen_status prepare_move(gen_prepare *p)
 
 static const gen_kernel kernel_move = {
     .name = "cuda/move",
+    .serves = gen_is_move,
     .accepts = accepts_move,
     .prepare = prepare_move,
     .run = run_move,
