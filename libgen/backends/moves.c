@@ -111,7 +111,6 @@ static bool describe_turn(const gen_node *n, gen_move *m)
     return true;
 }
 
-/* Views, when a plan wants them in a place of their own. */
 static const struct {
     const gen_op *op;
     bool (*describe)(const gen_node *n, gen_move *m);
