@@ -59,6 +59,7 @@ CUDA_AT_ONCE := \
 CUDA_TESTS := \
     tests/unit/cublaslt_standin.c \
     tests/unit/cuda_conv.c \
+    tests/unit/cudnn_engines.c \
     tests/unit/cudnn_graphs.c \
     tests/unit/cudnn_real.c \
     tests/unit/cudnn_standin.c \
@@ -95,9 +96,10 @@ $(B)/obj/%.cu.o: %.cu $(B)/nvcc-flags | ready $(STAGED)
 # A step of training is the same bits as on the CPU.
 $(B)/obj/libgen/backends/cuda/kernels/train.cu.o: private NVCC_FLAGS += -fmad=false
 
+CUDA_LIBS := -lcudnn -lcublasLt -lcudart_static -lrt -ldl -lpthread -lstdc++
 $(B)/libgen-cuda.so: $(call OBJ,$(CUDA)) $(CUDA_KERNELS:%=$(B)/obj/%.o)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(notdir $@).$(SOVERSION) -o $@.$(VERSION) $^ $(LDFLAGS) \
-	    -L$(CUDA_LIB) -lcudnn -lcublasLt -lcudart_static -lrt -ldl -lpthread -lstdc++
+	    -L$(CUDA_LIB) $(CUDA_LIBS)
 	@ln -sf $(notdir $@).$(VERSION) $@.$(SOVERSION) && ln -sf $(notdir $@).$(SOVERSION) $@
 
 # The same host code and kernels on the emulator of tests/cuda. Kernels move 16 bytes of any type at
@@ -123,6 +125,10 @@ endif
 $(CUDA_TESTS:%.c=$(B)/%): private PKG_CFLAGS += -isystem $(CUDA_HOME)/include
 $(B)/tests/unit/cuda_conv: | $(EMULATED)
 $(B)/tests/unit/cudnn_graphs: $(call OBJ,tests/check_ops/conv.c tests/check_ops/gradient.c) | $(CUDA_SHARED)
+$(B)/tests/unit/cudnn_engines: private TEST_LIBS += -L$(CUDA_LIB) -Wl,-rpath,$(CUDA_LIB) \
+    -Wl,--wrap=cudnnBackendSetAttribute $(CUDA_LIBS)
+$(B)/tests/unit/cudnn_engines: $(call OBJ,$(CUDA) tests/check_ops/conv.c tests/check_ops/gradient.c) \
+    $(CUDA_KERNELS:%=$(B)/obj/%.o)
 $(B)/tests/unit/cudnn_real: private TEST_LIBS += -L$(CUDA_LIB) -lcudnn -Wl,-rpath,$(CUDA_LIB)
 $(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: private TEST_LIBS += -lstdc++
 $(B)/tests/unit/cublaslt_standin $(B)/tests/unit/cudnn_standin: \
