@@ -19,13 +19,16 @@ cudaError_t cudaGetDeviceCount(int *n)
 cudaError_t cudaSetDevice(int d)
 {
     ENTER();
-    return done(d >= 0 && d < dev().devices ? cudaSuccess : cudaErrorInvalidDevice);
+    if (d < 0 || d >= dev().devices)
+        return done(cudaErrorInvalidDevice);
+    device_of_thread = d;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *d)
 {
     ENTER();
-    *d = 0;
+    *d = device_of_thread;
     return cudaSuccess;
 }
 

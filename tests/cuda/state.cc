@@ -8,6 +8,7 @@ namespace emulated
 {
 
 thread_local cudaError_t last_error;
+thread_local int device_of_thread;
 
 state::state()
 {
@@ -62,6 +63,8 @@ cudaError_t find(cudaStream_t s, CUstream_st **out)
     *out = s ? s : &dev().legacy;
     if (s && !dev().streams.count(s))
         return say(cudaErrorInvalidResourceHandle, "no such stream");
+    if (s && s->device != device_of_thread)
+        return say(cudaErrorInvalidResourceHandle, "the stream is another device's");
     return cudaSuccess;
 }
 

@@ -45,6 +45,7 @@ struct CUstream_st {
     cudaStreamCaptureMode mode;
     std::thread::id captured_by;
     std::unique_ptr<CUgraph_st> graph;
+    int device = 0;
 };
 
 namespace emulated
@@ -73,6 +74,7 @@ struct state {
 
 state &dev();
 extern thread_local cudaError_t last_error;
+extern thread_local int device_of_thread; /* cudaSetDevice's */
 
 /* Prints why and returns e. */
 cudaError_t say(cudaError_t e, const std::string &why);

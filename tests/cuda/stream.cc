@@ -16,7 +16,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags)
     ENTER();
     FAIL_IF("stream", cudaErrorMemoryAllocation);
     *s = new CUstream_st{
-        !(flags & cudaStreamNonBlocking), {}, cudaStreamCaptureStatusNone, {}, {}, nullptr
+        !(flags & cudaStreamNonBlocking), {}, cudaStreamCaptureStatusNone, {}, {}, nullptr,
+        device_of_thread
     };
     dev().streams.insert(*s);
     return cudaSuccess;

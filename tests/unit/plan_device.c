@@ -4,6 +4,7 @@
  * those that replay a recording; what lies where; and each call of CUDA failing in turn, which must
  * end in a sentence and give everything back.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -282,6 +283,36 @@ static void too_little_memory(void **state)
     emulated.set_memory(2ull << 30);
 }
 
+/* A plan's life on a thread that never chose a device; NULL, or what went wrong. */
+static void *live_elsewhere(void *backend)
+{
+    toy t;
+    gen_plan *plan = NULL;
+    build(&t);
+    gen_status s = gen_plan_create(&plan, t.g, t.out, 3, NULL, backend, NULL);
+    for (int i = 0; i < 3 && s == GEN_OK; i++)
+        s = gen_plan_run(plan, NULL);
+    gen_plan_free(&plan);
+    gen_graph_free(&t.g);
+    return s == GEN_OK ? NULL : backend;
+}
+
+static void second_device_on_another_thread(void **state)
+{
+    gen_backend *b;
+    pthread_t thread;
+    void *bad;
+    (void)state;
+    NEEDS_EMULATOR();
+    emulated.devices(2);
+    assert_int_equal(gen_backend_open(&b, "cuda:1", 1), GEN_OK);
+    assert_int_equal(pthread_create(&thread, NULL, live_elsewhere, b), 0);
+    assert_int_equal(pthread_join(thread, &bad), 0);
+    assert_null(bad);
+    gen_backend_close(&b);
+    emulated.devices(1);
+}
+
 static void no_device(void **state)
 {
     gen_backend *b;
@@ -310,6 +341,7 @@ int main(void)
         cmocka_unit_test(each_call_fails),
         cmocka_unit_test(each_allocation_fails),
         cmocka_unit_test(too_little_memory),
+        cmocka_unit_test(second_device_on_another_thread),
         cmocka_unit_test(no_device),
     };
     there = emulated_load("../cuda");

@@ -43,10 +43,18 @@ gen_status gen_cublas_fail(cublasStatus_t e, const char *call)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+/* As gen_cuda_of. Memory, recordings and streams are freed from any thread. */
+static const gen_cuda *current(void *ctx)
+{
+    const gen_cuda *c = ctx;
+    (void)cudaSetDevice(c->device);
+    return c;
+}
+
 static gen_status far_alloc(void *ctx, void **out, uint64_t bytes, const char *what)
 {
     size_t left = 0, total = 0;
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     *out = NULL;
     cudaError_t e = cudaMalloc(out, bytes ? bytes : 1);
     if (e != cudaErrorMemoryAllocation)
@@ -65,7 +73,7 @@ static void far_free(void *p)
 
 static gen_status far_alloc_host(void *ctx, void **out, uint64_t bytes, const char *what)
 {
-    (void)ctx;
+    (void)current(ctx);
     *out = NULL;
     cudaError_t e = cudaMallocHost(out, bytes ? bytes : 1);
     if (e == cudaErrorMemoryAllocation)
@@ -84,7 +92,7 @@ static void far_free_host(void *p)
 
 static gen_status far_wait(void *ctx)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     GEN_CUDA(cudaStreamSynchronize(c->stream));
     return GEN_OK;
 }
@@ -92,7 +100,7 @@ static gen_status far_wait(void *ctx)
 static gen_status queue_copy(void *ctx, void *to, const void *from, uint64_t bytes,
                              enum cudaMemcpyKind kind)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     if (bytes)
         GEN_CUDA(cudaMemcpyAsync(to, from, bytes, kind, c->stream));
     return GEN_OK;
@@ -127,7 +135,7 @@ static gen_status far_get(void *ctx, void *host, const void *far, uint64_t bytes
 
 static gen_status far_zero(void *ctx, void *far, uint64_t bytes)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     if (bytes)
         GEN_CUDA(cudaMemsetAsync(far, 0, bytes, c->stream));
     return GEN_OK;
@@ -136,7 +144,7 @@ static gen_status far_zero(void *ctx, void *far, uint64_t bytes)
 static gen_status far_room(void *ctx, uint64_t *left, uint64_t *total)
 {
     size_t l, t;
-    (void)ctx;
+    (void)current(ctx);
     GEN_CUDA(cudaMemGetInfo(&l, &t));
     *left = l;
     *total = t;
@@ -150,14 +158,14 @@ static gen_status far_room(void *ctx, uint64_t *left, uint64_t *total)
  * capture takes, the emulator of tests/cuda sees in every mode. */
 static gen_status far_record(void *ctx)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     GEN_CUDA(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeRelaxed));
     return GEN_OK;
 }
 
 static gen_status far_recorded(void *ctx, void **out)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     cudaGraph_t graph = NULL;
     cudaGraphExec_t exec = NULL;
     cudaError_t e = cudaStreamEndCapture(c->stream, &graph);
@@ -178,7 +186,7 @@ static gen_status far_recorded(void *ctx, void **out)
 
 static gen_status far_replay(void *ctx, void *recording)
 {
-    const gen_cuda *c = ctx;
+    const gen_cuda *c = current(ctx);
     GEN_CUDA(cudaGraphLaunch(recording, c->stream));
     return GEN_OK;
 }

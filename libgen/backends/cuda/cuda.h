@@ -26,9 +26,13 @@ typedef struct gen_cuda { /* gen_backend.impl */
     char name[16], text[256];
 } gen_cuda;
 
+/* Every kernel's way to CUDA. A device is current for a thread, and a thread that has never said so
+ * has number 0: what fails here, fails again in the call that follows. */
 static inline gen_cuda *gen_cuda_of(const gen_backend *b)
 {
-    return b->impl;
+    gen_cuda *c = b->impl;
+    (void)cudaSetDevice(c->device);
+    return c;
 }
 
 static inline cudaStream_t gen_cuda_stream(const gen_backend *b)
