@@ -20,7 +20,6 @@
     X(avutil, av_frame_alloc)                                                                      \
     X(avutil, av_frame_free)                                                                       \
     X(avutil, av_frame_get_buffer)                                                                 \
-    X(avutil, av_frame_make_writable)                                                              \
     X(avutil, av_log_get_level)                                                                    \
     X(avutil, av_log_set_level)                                                                    \
     X(avutil, av_opt_set_int)                                                                      \

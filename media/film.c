@@ -163,6 +163,7 @@ static gen_status open_stream(gen_film *f, const gen_film_options *o)
     return GEN_OK;
 }
 
+/* Zeroed: scalers and encoders read, and let bytes depend on, what stands beside the pixels. */
 static gen_status new_frame(const gen_film *f, enum AVPixelFormat format, AVFrame **out)
 {
     *out = f->av->av_frame_alloc();
@@ -171,6 +172,8 @@ static gen_status new_frame(const gen_film *f, enum AVPixelFormat format, AVFram
     (*out)->width = f->codec->width;
     (*out)->height = f->codec->height;
     TRY_AV(f->av->av_frame_get_buffer(*out, 0));
+    for (int i = 0; i < AV_NUM_DATA_POINTERS && (*out)->buf[i]; i++)
+        memset((*out)->buf[i]->data, 0, (size_t)(*out)->buf[i]->size);
     return GEN_OK;
 }
 
@@ -180,7 +183,6 @@ static gen_status open_frame(gen_film *f)
     int width = f->codec->width, height = f->codec->height;
     f->packet = av->av_packet_alloc();
     GEN_TRY(need(f, f->packet));
-    GEN_TRY(new_frame(f, f->codec->pix_fmt, &f->frame));
     if (f->gif)
         return GEN_ALLOC(&f->index, (int64_t)width * height, "a frame");
     GEN_TRY(new_frame(f, AV_PIX_FMT_RGB24, &f->rgb));
@@ -277,7 +279,8 @@ static gen_status encode(gen_film *f, const AVFrame *frame)
 
 static gen_status add(gen_film *f, const uint8_t *rgb)
 {
-    TRY_AV(f->av->av_frame_make_writable(f->frame)); /* encoders keep the frame before */
+    f->av->av_frame_free(&f->frame); /* the encoder may keep the frame before */
+    GEN_TRY(new_frame(f, f->codec->pix_fmt, &f->frame));
     if (f->gif)
         GEN_TRY(fill_indexed(f, rgb));
     else
