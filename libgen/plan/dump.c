@@ -78,8 +78,8 @@ static void print_cost(const struct gen_step *step, FILE *out)
 {
     gen_cost c = gen_node_cost(step->node);
     int launches = step->kernel ? 1 + step->more.launches : step->n_copies;
-    double bytes = step->kernel || step->n_copies ? c.bytes + step->more.bytes : 0;
-    fprintf(out, " %8.2f MB %9.4f GFLOP %2d launches", bytes / 1e6,
+    fprintf(out, " %8.2f + %.2f MB %9.4f GFLOP %2d launches",
+            step->kernel || step->n_copies ? c.bytes / 1e6 : 0, step->more.bytes / 1e6,
             step->kernel ? c.flops / 1e9 : 0, launches);
 }
 

@@ -19,7 +19,7 @@ ap.add_argument("--launch", type=float, default=2, help="least time of a kernel,
 ap.add_argument("--top", type=int, default=15)
 ap.add_argument("--by", choices=["kernel", "name"], default="kernel", help="rows of the table: kernels, or scopes")
 a = ap.parse_args()
-STEP = re.compile(r" *(\d+) (\S.{17}|\S+) +([\d.]+) MB +([\d.]+) GFLOP +(\d+) launches (.*)")
+STEP = re.compile(r" *(\d+) (\S.{17}|\S+) +([\d.]+) \+ ([\d.]+) MB +([\d.]+) GFLOP +(\d+) launches (.*)")
 
 
 def plans(files):
@@ -32,7 +32,8 @@ def plans(files):
                 steps = []
             m = STEP.match(line)
             if m and steps is not None:
-                steps.append((m[2].strip(), float(m[3]) * 1e6, float(m[4]) * 1e9, int(m[5]), m[6]))
+                steps.append((m[2].strip(), (float(m[3]) + float(m[4])) * 1e6, float(m[5]) * 1e9, int(m[6]), m[7],
+                              float(m[4]) * 1e6))
     if steps:
         yield steps
 
@@ -57,7 +58,8 @@ class Total:
 
 def bound_of(s):
     heavy = re.match(r"\S*(conv|matmul|matvec)", s[0])
-    return {"operations": s[2] / (a.tensor if heavy else a.plain) / 1e12, "bytes": s[1] / a.bandwidth / 1e12,
+    more = s[5] / a.bandwidth / 1e12  # by launches of their own, before or after
+    return {"operations": s[2] / (a.tensor if heavy else a.plain) / 1e12 + more, "bytes": s[1] / a.bandwidth / 1e12,
             "launch": s[3] * a.launch / 1e6}
 
 

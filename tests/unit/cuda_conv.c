@@ -35,6 +35,7 @@ typedef struct trial {
     int64_t n, size, cin, cout, kernel, groups;
     bool finished; /* bias, residual (CONV only), leaky relu (CONV only) */
     bool shifted;  /* the bias begins 4 bytes inside another tensor */
+    bool doubled;  /* x is up-sampled by two before (CONV only) */
 } trial;
 
 /* A width that tensor cores take; one that they do not; one that they do not and that is worth
@@ -42,6 +43,8 @@ typedef struct trial {
 static const trial whole = { CONV, 1, 6, 16, 24, 3, 1, true };
 static const trial odd = { CONV, 2, 5, 3, 5, 3, 1, true };
 static const trial odd_large = { CONV, 2, 64, 20, 22, 3, 1, true };
+static const trial doubled = { CONV, 2, 7, 16, 24, 3, 1, true, .doubled = true };
+static const trial doubled_odd = { CONV, 2, 35, 20, 21, 3, 1, true, .doubled = true };
 static const trial grouped = { CONV, 1, 7, 8, 16, 3, 2, true };
 
 typedef struct result {
@@ -56,7 +59,8 @@ static gen_node *build(gen_graph *g, const trial *t)
     int64_t k = t->kernel, s = t->size, kernel[3] = { k, k, 1 }, size[3] = { s, s, 1 };
     gen_conv_attr a = { .pad_lo = { k / 2, k / 2 }, .pad_hi = { k / 2, k / 2 },
                         .groups = t->groups };
-    gen_shape xs = GEN_SHAPE(t->n, s, s, t->cin), ys = GEN_SHAPE(t->n, s, s, t->cout);
+    int64_t to = t->doubled ? 2 * s : s;
+    gen_shape xs = GEN_SHAPE(t->n, s, s, t->cin), ys = GEN_SHAPE(t->n, to, to, t->cout);
     gen_node *x = gen_input(g, "x", GEN_F32, t->op == TRANSPOSE ? ys : xs), *b = NULL, *r = NULL;
     if (t->op == DW)
         return gen_conv_dw(g, x, gen_input(g, "y", GEN_F32, ys), kernel, &a);
@@ -72,6 +76,8 @@ static gen_node *build(gen_graph *g, const trial *t)
         return gen_conv(g, gen_conv(g, x, w, NULL, &a),
                         gen_param(g, "v", GEN_SHAPE(t->cout, t->cin, k, k), GEN_INIT_NORMAL), NULL,
                         &a);
+    if (t->doubled)
+        x = gen_upsample(g, x, (const int64_t[3]){ 2, 2 });
     if (t->finished) {
         r = gen_input(g, "r", GEN_F32, ys);
         a.act = GEN_ACT_LEAKY_RELU;
@@ -212,6 +218,32 @@ static void all_there(void **state)
     check_all(&odd, "cudnn");
     check_all(&odd_large, "cudnn");
     check_all(&grouped, "cudnn");
+}
+
+/* Constant weights: one step, whoever computes the 2x2 convolution, padded channels or not. Such as
+ * vary: as it is written. */
+static void up_sampled(void **state)
+{
+    static const char *const library[][2] = { { "default", "cudnn" },
+                                              { "no_engines", "cuda" },
+                                              { "unaligned", "cudnn" } };
+    result r;
+    (void)state;
+    for (int i = 0; i < GEN_LEN(library); i++) {
+        offer(library[i][0]);
+        for (int large = 0; large < 2; large++) {
+            const trial *t = large ? &doubled_odd : &doubled;
+            char kernel[64];
+            snprintf(kernel, sizeof kernel, "%s/conv ", library[i][1]);
+            check(t, GEN_BF16, kernel);
+            if (i < 2 || !large) /* f32 is not padded, and so is not cuDNN's */
+                check(t, GEN_F32, kernel);
+            assert_int_equal(run_device(t, NULL, &r), GEN_OK);
+            assert_null(strstr(r.text, "upsample"));
+            assert_non_null(strstr(r.text, "2 launches"));
+            free(r.value);
+        }
+    }
 }
 
 static void no_fusion(void **state)
@@ -537,6 +569,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, before_each)
     const struct CMUnitTest tests[] = {
         TEST(all_there),
+        TEST(up_sampled),
         TEST(no_fusion),
         TEST(no_engines),
         TEST(unaligned),

@@ -8,6 +8,12 @@
  * fours (TF32): a large convolution whose channels are not gets padded copies of what it reads, and
  * its result is cut from a padded one. What cuDNN refuses (as a graph, for lack of an engine, at
  * addresses that it cannot take) is done by our own convolution, with the same packed weights.
+ *
+ * After up-sampling by two, a 3x3 convolution sees each cell of x several times. Where its weights
+ * are constant it is done as a 2x2 one of x itself, padded by one all round: what taps fall on one
+ * cell are summed beforehand, and the window at each corner between four cells gives the four cells
+ * of the result around that corner, as four times the channels. 'Finish' puts them in their places.
+ * That is 2.25 times fewer products, and no up-sampled tensor is written and read.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +38,7 @@ typedef struct conv_job {
     gen_cuda_conv_args own;
     gen_dtype type;
     int64_t cin, cout; /* as cuDNN and the packed weights have them: padded or not */
+    bool spread; /* d is of the 2x2 convolution whose four parts of channels are cells of a 3x3 */
     bool has_bias, has_residual;
     bool fused;                 /* bias, residual and activation are in the plan */
     const gen_cudnn_plan *plan; /* NULL: ours only */
@@ -53,13 +60,30 @@ static bool accepts_dtypes(const gen_node *n, const bool *is_const)
            accepts_weights(n, is_const);
 }
 
+static bool is_triple(const int64_t v[3], int64_t first, int64_t second)
+{
+    return v[0] == first && v[1] == second && v[2] == 1;
+}
+
+/* See the head of this file. */
+static bool spreads(const gen_node *n)
+{
+    const gen_conv_attr *a = n->attr;
+    gen_shape w = n->in[1]->shape[0];
+    return n->op == &gen_op_conv && w.rank == 4 && w.dim[2] == 3 && w.dim[3] == 3 &&
+           a->groups == 1 && is_triple(a->up, 2, 2) && is_triple(a->stride, 1, 1) &&
+           is_triple(a->dilation, 1, 1) && a->pad_lo[0] == 1 && a->pad_lo[1] == 1 &&
+           a->pad_hi[0] == 1 && a->pad_hi[1] == 1;
+}
+
 static bool accepts_conv(const gen_node *n, const gen_backend *b, const bool *is_const)
 {
     const gen_conv_attr *a = n->attr;
     (void)b;
-    for (int i = 0; i < 3; i++)
-        if (a->up[i] != 1 || a->pool[i] != 1)
-            return false;
+    if (!is_triple(a->pool, 1, 1))
+        return false;
+    if (!is_triple(a->up, 1, 1) && !(spreads(n) && is_const && is_const[1]))
+        return false;
     if (!accepts_dtypes(n, is_const) || (a->has_bias && gen_node_dtype(n->in[2]) != GEN_F32))
         return false;
     return !a->has_residual || gen_node_dtype(n->in[2 + a->has_bias]) == n->dtype[0];
@@ -181,6 +205,8 @@ static bool finishes(const conv_job *j)
 
 static bool cuts_result(const conv_job *j)
 {
+    if (j->spread)
+        return true;
     return j->own.way == GEN_CUDA_CONV_FORWARD ? j->cout != j->d.cout
            : j->own.way == GEN_CUDA_CONV_DATA  ? j->cin != j->d.cin
                                                : true;
@@ -220,20 +246,41 @@ typedef struct filling {
     gen_prepare *p;
 } filling;
 
+/* Taps of a 3x3 kernel, summed for tap t of the 2x2 one of part `cell`: along each axis the part's
+ * cell lies before the corner (0: two taps fall on the cell of x there) or behind it. */
+static float summed(const float *w, int cell, int64_t t)
+{
+    int row = 2 - cell / 2, column = 2 - cell % 2; /* first taps on the second cell of x */
+    float sum = 0;
+    for (int y = t / 2 ? row : 0; y < (t / 2 ? 3 : row); y++)
+        for (int x = t % 2 ? column : 0; x < (t % 2 ? 3 : column); x++)
+            sum += w[3 * y + x];
+    return sum;
+}
+
+static float weight_at(const conv_job *j, const float *w, int64_t o, int64_t c, int64_t t)
+{
+    int64_t cin = j->d.cin / j->d.groups, part = j->d.cout / 4;
+    if (o >= j->d.cout || c >= cin)
+        return 0;
+    if (j->spread)
+        return summed(w + (o % part * cin + c) * 9, (int)(o / part), t);
+    return w[(o * cin + c) * volume(j->d.kernel) + t];
+}
+
 /* As gen_cuda_pack_weights does it. */
 static gen_status fill_weights(void *ctx, void *to)
 {
     const filling *f = ctx;
     const conv_job *j = f->j;
     const float *w;
-    int64_t taps = volume(j->d.kernel), cin = j->d.cin / j->d.groups, i = 0;
+    int64_t taps = volume(j->d.kernel), i = 0;
     int64_t to_cin = j->cin / j->d.groups;
     GEN_TRY(f->p->constant(f->p, 1, &w));
     for (int64_t o = 0; o < j->cout; o++)
         for (int64_t t = 0; t < taps; t++)
             for (int64_t c = 0; c < to_cin; c++, i++) {
-                bool inside = o < j->d.cout && c < cin;
-                float v = inside ? w[(o * cin + c) * taps + t] : 0;
+                float v = weight_at(j, w, o, c, t);
                 if (j->type == GEN_BF16)
                     ((uint16_t *)to)[i] = gen_f32_to_bf16(v);
                 else
@@ -251,8 +298,9 @@ static gen_status pack_constant(gen_prepare *p, conv_job *j)
 {
     filling f = { j, p };
     char layout[80];
-    snprintf(layout, sizeof layout, "krsc %s %lld %lld", j->type == GEN_BF16 ? "bf16" : "f32",
-             (long long)j->cout, (long long)(j->cin / j->d.groups));
+    snprintf(layout, sizeof layout, "krsc%s %s %lld %lld", j->spread ? " up" : "",
+             j->type == GEN_BF16 ? "bf16" : "f32", (long long)j->cout,
+             (long long)(j->cin / j->d.groups));
     GEN_TRY(p->packed(p, 1, layout, weight_count(j) * gen_dtype_size(j->type), fill_weights, &f,
                       &j->weights));
     p->consumed |= 1u << 1;
@@ -276,7 +324,7 @@ static void lay_out(gen_prepare *p, conv_job *j)
     j->at.weights = reserve(&end, !filter && !j->weights, weight_count(j) * size);
     j->at.x = reserve(&end, j->plan && j->cin != d->cin,
                       (uint64_t)(d->n * volume(d->x) * j->cin) * size);
-    j->at.y = reserve(&end, j->plan && j->cout != d->cout,
+    j->at.y = reserve(&end, j->spread || (j->plan && j->cout != d->cout),
                       (uint64_t)(d->n * volume(d->y) * j->cout) * size);
     j->at.dw = reserve(&end, filter, weight_count(j) * sizeof(float) * (uint64_t)j->own.parts);
     j->at.bias = reserve(&end, j->fused && j->has_bias,
@@ -298,7 +346,8 @@ static void count_more(gen_prepare *p, const conv_job *j)
            cells_y = (double)(d->n * volume(d->y)), weights = (double)weight_count(j);
     bool filter = j->own.way == GEN_CUDA_CONV_FILTER;
     bool x_is_result = j->own.way == GEN_CUDA_CONV_DATA;
-    bool finished = j->plan && !filter && ((finishes(j) && !j->fused) || cuts_result(j));
+    bool finished = j->spread || (j->plan && !filter &&
+                                  ((finishes(j) && !j->fused) || cuts_result(j)));
     double result = x_is_result ? cells_x * (double)(d->cin + j->cin)
                                 : cells_y * (double)(d->cout + j->cout);
     add_launch(p, !filter && !j->weights, 2 * weights * size);
@@ -317,11 +366,25 @@ static void free_job(void *job)
     gen_free(j);
 }
 
+/* From the 3x3 convolution to the 2x2 one. */
+static void spread_dims(gen_conv_dims *d)
+{
+    d->cout *= 4;
+    for (int i = 1; i < 3; i++) {
+        d->up[i] = 1;
+        d->kernel[i] = 2;
+        d->conv[i] = d->y[i] = d->x[i] + 1;
+    }
+}
+
 static gen_status describe_node(conv_job *j, const gen_node *n, bool cudnn, bool tf32)
 {
     const gen_conv_attr *a = n->attr; /* the first member of the other two ops' attributes */
     j->type = gen_node_dtype(n->in[0]);
     j->d = gen_conv_dims_of(n);
+    j->spread = n->op == &gen_op_conv && a->up[0] > 1;
+    if (j->spread)
+        spread_dims(&j->d);
     j->cin = j->d.cin;
     j->cout = j->d.cout;
     GEN_TRY(check_counts(&j->d));
@@ -434,20 +497,6 @@ static gen_status unpack_weights(const running *r, int parts, int64_t cout, int6
     return GEN_OK;
 }
 
-static gen_status run_own(const running *r)
-{
-    gen_cuda_conv_args a = r->j->own;
-    bool filter = a.way == GEN_CUDA_CONV_FILTER;
-    a.x = r->x;
-    a.w = r->w;
-    a.y = r->y;
-    a.to = filter ? r->room + r->j->at.dw : r->to;
-    a.bias = r->bias;
-    a.residual = r->residual;
-    GEN_CUDA(gen_cuda_conv(&a, r->cuda->stream));
-    return filter ? unpack_weights(r, a.parts, a.cout, a.cin, false) : GEN_OK;
-}
-
 static gen_status pad_channels(const running *r, void **to, const void *from, uint64_t place,
                                int64_t cells, int64_t channels, int64_t padded)
 {
@@ -482,8 +531,32 @@ static gen_status finish(const running *r, const void *from, int64_t cells, int6
                                .bf16 = j->type == GEN_BF16 };
     if (from == r->to && !finishes(j))
         return GEN_OK;
+    if (j->spread) {
+        a.c /= 4;
+        a.h = 2 * (int)j->d.x[1];
+        a.w = 2 * (int)j->d.x[2];
+        a.n = j->d.n * a.h * a.w;
+    }
     GEN_CUDA(gen_cuda_finish(&a, r->cuda->stream));
     return GEN_OK;
+}
+
+static gen_status run_own(const running *r)
+{
+    const conv_job *j = r->j;
+    gen_cuda_conv_args a = j->own;
+    bool filter = a.way == GEN_CUDA_CONV_FILTER;
+    a.x = r->x;
+    a.w = r->w;
+    a.y = r->y;
+    a.to = filter ? r->room + j->at.dw : j->spread ? r->room + j->at.y : r->to;
+    a.bias = j->spread ? NULL : r->bias;
+    a.residual = j->spread ? NULL : r->residual;
+    a.act = j->spread ? GEN_ACT_NONE : a.act;
+    GEN_CUDA(gen_cuda_conv(&a, r->cuda->stream));
+    if (filter)
+        return unpack_weights(r, a.parts, a.cout, a.cin, false);
+    return j->spread ? finish(r, a.to, 0, a.cout, a.cout) : GEN_OK;
 }
 
 static bool is_aligned(const void *p)

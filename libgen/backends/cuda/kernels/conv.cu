@@ -11,6 +11,7 @@
 #include "libgen/backends/cuda/kernels/conv.h"
 
 #include "libgen/backends/cuda/kernels/activation.cuh"
+#include "libgen/backends/cuda/kernels/index.cuh"
 #include "libgen/backends/cuda/kernels/vector.cuh"
 
 enum { THREADS = 256 };
@@ -88,16 +89,34 @@ cudaError_t gen_cuda_pad_channels(const gen_cuda_pad_channels_args *a, cudaStrea
     return gen_launch(pad_kernel<float>, blocks, THREADS, s, *a);
 }
 
-/* V channels of one cell a thread. */
-template <class T, int V> static __global__ void finish_kernel(const gen_cuda_finish_args a)
+typedef struct finishing {
+    gen_cuda_finish_args a;
+    int64_t units; /* of V channels */
+    gen_divisor per_cell, width, height;
+} finishing;
+
+/* Where cell `cell` of y has its channels in `from`. */
+static __device__ __forceinline__ int64_t source_of(const finishing &f, int64_t cell)
 {
-    int64_t at = thread_index() * V;
-    if (at >= a.n * a.c)
+    const gen_cuda_finish_args &a = f.a;
+    if (!a.h)
+        return cell * a.from_c;
+    int column = static_cast<int>(gen_split(&cell, f.width)) + 1;
+    int row = static_cast<int>(gen_split(&cell, f.height)) + 1;
+    int64_t corner = (cell * (a.h / 2 + 1) + row / 2) * (a.w / 2 + 1) + column / 2;
+    return corner * a.from_c + (row % 2 * 2 + column % 2) * a.c;
+}
+
+/* V channels of one cell a thread. */
+template <class T, int V> static __global__ void finish_kernel(const finishing f)
+{
+    const gen_cuda_finish_args &a = f.a;
+    int64_t cell = thread_index(), at = cell * V;
+    if (cell >= f.units)
         return;
-    int64_t cell = at / a.c;
-    int c = static_cast<int>(at % a.c);
+    int c = static_cast<int>(gen_split(&cell, f.per_cell)) * V;
     float v[V], r[V] = {};
-    gen_load_vector<V>(static_cast<const T *>(a.from) + cell * a.from_c + c, v);
+    gen_load_vector<V>(static_cast<const T *>(a.from) + source_of(f, cell) + c, v);
     if (a.residual)
         gen_load_vector<V>(static_cast<const T *>(a.residual) + at, r);
     for (int j = 0; j < V; j++)
@@ -105,14 +124,22 @@ template <class T, int V> static __global__ void finish_kernel(const gen_cuda_fi
     gen_store_vector<V>(static_cast<T *>(a.y) + at, v);
 }
 
+template <class T, int V>
+static cudaError_t launch_finish(const gen_cuda_finish_args &a, cudaStream_t s)
+{
+    int64_t units = a.n * (a.c / V);
+    finishing f = { a, units, gen_divisor_of(a.c / V, units), gen_divisor_of(a.h ? a.w : 1, a.n),
+                    gen_divisor_of(a.h ? a.h : 1, a.n) };
+    return gen_launch(finish_kernel<T, V>, gen_blocks(units, THREADS), THREADS, s, f);
+}
+
 template <class T> static cudaError_t finish(const gen_cuda_finish_args &a, cudaStream_t s)
 {
     enum { V = gen_wide<T>::N };
-    int64_t n = a.n * a.c;
     if (a.c % V == 0 && a.from_c % V == 0 && gen_aligned(a.from, 16) &&
         gen_aligned(a.residual, 16) && gen_aligned(a.y, 16))
-        return gen_launch(finish_kernel<T, V>, gen_blocks(n / V, THREADS), THREADS, s, a);
-    return gen_launch(finish_kernel<T, 1>, gen_blocks(n, THREADS), THREADS, s, a);
+        return launch_finish<T, V>(a, s);
+    return launch_finish<T, 1>(a, s);
 }
 
 cudaError_t gen_cuda_finish(const gen_cuda_finish_args *a, cudaStream_t s)

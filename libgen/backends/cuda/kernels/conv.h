@@ -48,13 +48,16 @@ typedef struct gen_cuda_pad_channels_args {
 } gen_cuda_pad_channels_args;
 cudaError_t gen_cuda_pad_channels(const gen_cuda_pad_channels_args *a, cudaStream_t s);
 
-/* y[i][c] = act(from[i][c] + bias[c] + residual[i][c]); from may be y. */
+/* y[i][c] = act(from[i][c] + bias[c] + residual[i][c]); from may be y. With h and w: the cells of y
+ * are images of h x w, both even, and `from` has those around each corner between 2x2 cells, and of
+ * the border, as channels (row, column, c): [n / (h w)][h / 2 + 1][w / 2 + 1][from_c]. */
 typedef struct gen_cuda_finish_args {
     const void *from, *residual; /* residual NULL: none */
     const float *bias;           /* NULL: none */
     void *y;
-    int64_t n; /* cells */
+    int64_t n; /* cells of y */
     int c, from_c;
+    int h, w; /* 0: cell i of y is cell i of `from` */
     int act; /* GEN_ACT_ */
     float slope;
     bool bf16;
