@@ -89,6 +89,7 @@ static const conv_case
     wide        = { X2(1, 9, 10, 33), 35, { 3, 3 }, { PAD(1, 1) }, true, false },
     tiles       = { X2(2, 16, 20, 32), 64, { 3, 3 }, { PAD(1, 1) }, true, false },
     valid_wide  = { X2(1, 14, 13, 24), 40, { 3, 3 }, { .groups = 1 }, true, false },
+    corners     = { X2(1, 9, 8, 16), 32, { 2, 2 }, { PAD(1, 1) }, false, false },
     thin_out    = { X2(1, 11, 8, 48), 4, { 3, 3 }, { PAD(1, 1) }, true, false },
     thin_in     = { X2(1, 12, 13, 4), 24, { 3, 3 }, { PAD(1, 1) }, true, false },
     first_layer = { X2(2, 8, 8, 1), 8, { 3, 3 }, { PAD(1, 1) }, true, false },
@@ -122,10 +123,10 @@ static const conv_case
 
 #define PLAIN(X)                                                                                   \
     X(one_cell, 0) X(point, 0) X(point_wide, 0) X(same, 0) X(valid, 0) X(wide, 0) X(tiles, 0)      \
-    X(valid_wide, 0) X(thin_out, 0) X(thin_in, 0) X(first_layer, 0) X(stride, 0) X(strides, 0)     \
-    X(dilated, 0) X(lopsided, 0) X(far_padding, 0) X(grouped, 0) X(depthwise, 0) X(large, 0)       \
-    X(all_at_once, 0) X(line, 0) X(line_wide, 0) X(line_stride, 0) X(line_cell, 0) X(solid, 0)     \
-    X(solid_wide, 0) X(solid_mixed, 0)                                                             \
+    X(valid_wide, 0) X(corners, 0) X(thin_out, 0) X(thin_in, 0) X(first_layer, 0) X(stride, 0)     \
+    X(strides, 0) X(dilated, 0) X(lopsided, 0) X(far_padding, 0) X(grouped, 0) X(depthwise, 0)     \
+    X(large, 0) X(all_at_once, 0) X(line, 0) X(line_wide, 0) X(line_stride, 0) X(line_cell, 0)     \
+    X(solid, 0) X(solid_wide, 0) X(solid_mixed, 0)                                                 \
     X(bench_1x1, CHECK_BENCH) X(bench_deep, CHECK_BENCH) X(bench_mid, CHECK_BENCH)                 \
     X(bench_flat, CHECK_BENCH) X(bench_down, CHECK_BENCH) X(bench_video, CHECK_BENCH)              \
     X(bench_line, CHECK_BENCH)
