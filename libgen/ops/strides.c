@@ -97,3 +97,21 @@ gen_shape gen_shape_from_attr(const gen_shape_attr *a)
         s.dim[i] = a->dim[i];
     return s;
 }
+
+int gen_steps_collapse(gen_shape x, const int64_t out_step[GEN_MAX_RANK],
+                       int64_t dim[GEN_MAX_RANK], bool keep[GEN_MAX_RANK])
+{
+    int n = 0;
+    for (int i = 0; i < x.rank; i++) {
+        bool k = out_step[i] != 0;
+        if (x.dim[i] == 1)
+            continue;
+        if (n > 0 && keep[n - 1] == k) {
+            dim[n - 1] *= x.dim[i];
+        } else {
+            keep[n] = k;
+            dim[n++] = x.dim[i];
+        }
+    }
+    return n;
+}

@@ -43,4 +43,9 @@ typedef struct gen_shape_attr {
 GEN_API gen_shape_attr gen_shape_to_attr(gen_shape s);
 GEN_API gen_shape gen_shape_from_attr(const gen_shape_attr *a);
 
+/* For sums over axes of x, those in which out_step (gen_steps_under) is 0: the axes without those
+ * of size 1, neighbours of one kind joined, and which are kept. Returns how many. */
+GEN_API int gen_steps_collapse(gen_shape x, const int64_t out_step[GEN_MAX_RANK],
+                               int64_t dim[GEN_MAX_RANK], bool keep[GEN_MAX_RANK]);
+
 #endif

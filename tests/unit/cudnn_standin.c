@@ -20,49 +20,9 @@
 #include "libgen/graph/op.h"
 #include "tests/cuda/emulated.h"
 #include "tests/cuda/mistakes.h"
+#include "tests/cuda/standin.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
-
-static cudaStream_t stream(void)
-{
-    static int place;
-    return (cudaStream_t)&place;
-}
-
-static void *room(int64_t bytes)
-{
-    void *p = aligned_alloc(256, (size_t)(bytes + 511) / 256 * 256);
-    assert_non_null(p);
-    memset(p, 0xff, (size_t)(bytes + 511) / 256 * 256);
-    return p;
-}
-
-/* Multiples of 1/8 up to 2: exact in bf16, and so are few of their sums. */
-static double draw(void)
-{
-    static uint64_t state = 1;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int64_t)(state >> 59) / 8 - 2;
-}
-
-static void put(void *to, int64_t i, double v, bool bf16)
-{
-    float f = (float)v;
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    if (bf16)
-        ((uint16_t *)to)[i] = (uint16_t)(u >> 16);
-    else
-        ((float *)to)[i] = f;
-}
-
-static double get(const void *from, int64_t i, bool bf16)
-{
-    float f;
-    uint32_t u = bf16 ? (uint32_t)((const uint16_t *)from)[i] << 16 : 0;
-    memcpy(&f, &u, sizeof f);
-    return bf16 ? f : ((const float *)from)[i];
-}
 
 /* ---- a convolution as our op, and as memory ------------------------------------------------- */
 

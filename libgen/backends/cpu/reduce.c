@@ -194,25 +194,6 @@ static gen_status reduce_run(void *state, const void *const in[], void *const ou
 
 /* ---- preparing ----------------------------------------------------------------------------- */
 
-/* Axes of x without those of size 1, neighbours of one kind joined. */
-static int collapse(gen_shape x, const int64_t out_step[GEN_MAX_RANK], int64_t dim[GEN_MAX_RANK],
-                    bool keep[GEN_MAX_RANK])
-{
-    int n = 0;
-    for (int i = 0; i < x.rank; i++) {
-        bool k = out_step[i] != 0;
-        if (x.dim[i] == 1)
-            continue;
-        if (n > 0 && keep[n - 1] == k) {
-            dim[n - 1] *= x.dim[i];
-        } else {
-            keep[n] = k;
-            dim[n++] = x.dim[i];
-        }
-    }
-    return n;
-}
-
 static void add_axis(axes *a, int64_t dim, int64_t step)
 {
     a->dim[a->rank] = dim;
@@ -226,7 +207,7 @@ static void describe(reduce_state *s, const gen_node *n)
     int64_t out_step[GEN_MAX_RANK], dim[GEN_MAX_RANK], step[GEN_MAX_RANK];
     bool keep[GEN_MAX_RANK];
     gen_steps_under(n->shape[0], x, out_step);
-    int rank = collapse(x, out_step, dim, keep);
+    int rank = gen_steps_collapse(x, out_step, dim, keep);
     gen_steps_dense((gen_shape){ .rank = 0 }, step);
     for (int64_t i = rank - 1, size = 1; i >= 0; size *= dim[i--])
         step[i] = size;

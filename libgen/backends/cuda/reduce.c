@@ -17,25 +17,6 @@ static bool accepts(const gen_node *n, const gen_backend *b, const bool *is_cons
     return gen_cuda_is_real(n->dtype[0]) && n->in[0]->dtype[0] == n->dtype[0];
 }
 
-/* Axes of x without those of size 1, neighbours of one kind joined. */
-static int collapse(gen_shape x, const int64_t out_step[GEN_MAX_RANK], int64_t dim[GEN_MAX_RANK],
-                    bool keep[GEN_MAX_RANK])
-{
-    int n = 0;
-    for (int i = 0; i < x.rank; i++) {
-        bool k = out_step[i] != 0;
-        if (x.dim[i] == 1)
-            continue;
-        if (n > 0 && keep[n - 1] == k) {
-            dim[n - 1] *= x.dim[i];
-        } else {
-            keep[n] = k;
-            dim[n++] = x.dim[i];
-        }
-    }
-    return n;
-}
-
 static void add_axis(gen_cuda_axes *a, int64_t dim, int64_t step)
 {
     a->dim[a->rank] = dim;
@@ -49,7 +30,7 @@ static void describe(gen_cuda_reduce_args *a, const gen_node *n)
     int64_t out_step[GEN_MAX_RANK], dim[GEN_MAX_RANK], step[GEN_MAX_RANK], columns = 1;
     bool keep[GEN_MAX_RANK];
     gen_steps_under(n->shape[0], x, out_step);
-    int rank = collapse(x, out_step, dim, keep);
+    int rank = gen_steps_collapse(x, out_step, dim, keep);
     for (int64_t i = rank - 1, size = 1; i >= 0; size *= dim[i--])
         step[i] = size;
     a->depth = a->kept.count = a->reduced.count = 1;
