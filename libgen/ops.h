@@ -101,6 +101,14 @@ typedef struct gen_batch_norm_attr {
 } gen_batch_norm_attr;
 GEN_API gen_node *gen_batch_norm(gen_graph *g, gen_node *x, const gen_batch_norm_attr *attr);
 
+/* All of x as one vector of length 1: x / sqrt(|x|^2 + eps), or, with at_least, x / max(|x|, eps).
+ * No gradient. */
+typedef struct gen_unit_attr {
+    double eps;
+    int64_t at_least;
+} gen_unit_attr;
+GEN_API gen_node *gen_unit(gen_graph *g, gen_node *x, const gen_unit_attr *attr);
+
 /* ---- elementwise.c ------------------------------------------------------------------------- */
 
 GEN_API gen_node *gen_relu(gen_graph *g, gen_node *x);

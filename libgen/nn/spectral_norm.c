@@ -11,14 +11,10 @@
 #include "libgen/graph/op.h"
 #include "libgen/nn/net.h"
 
-/* t / max(|t|, eps), or t / sqrt(|t|^2 + eps); t [n,1]. */
+/* t / max(|t|, eps), or t / sqrt(|t|^2 + eps); t [n,1]. One op: a power iteration is launches. */
 static gen_node *unit(gen_graph *g, gen_node *t, gen_sn_kind kind, double eps)
 {
-    gen_node *square = gen_sum(g, gen_square(g, t), 3); /* [1,1] */
-    if (kind == GEN_SN_SONNET)
-        return gen_mul(g, t, gen_rsqrt(g, gen_affine(g, square, 1, eps)));
-    gen_node *length = gen_max(g, gen_sqrt(g, square), gen_fill(g, GEN_SHAPE(1, 1), eps));
-    return gen_div(g, t, length);
+    return gen_unit(g, t, &(gen_unit_attr){ .eps = eps, .at_least = kind != GEN_SN_SONNET });
 }
 
 /* One power iteration: new u [Cout,1] and v [rest,1] from the old. PyTorch updates u first, Sonnet

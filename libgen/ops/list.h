@@ -9,6 +9,8 @@
 #ifndef LIBGEN_OPS_LIST_H
 #define LIBGEN_OPS_LIST_H
 
+#include <math.h>
+
 #include <libgen/ops.h>
 
 #include "libgen/graph/op.h"
@@ -27,6 +29,7 @@
     X(scale_shift)                                                                                 \
     X(batch_norm)                                                                                  \
     X(batch_norm_dx)                                                                               \
+    X(unit)                                                                                        \
     /* resample.c */                                                                               \
     X(upsample)                                                                                    \
     X(avg_pool)                                                                                    \
@@ -127,6 +130,15 @@ typedef struct gen_concat_attr {
 } gen_concat_attr;
 
 /* batch_norm_dx: inputs x, mean, var (outputs of batch_norm), dy; attributes of batch_norm. */
+
+/* unit: what x is multiplied by, from the sum of its squares. */
+static inline double gen_unit_scale(const gen_unit_attr *a, double sum)
+{
+    if (!a->at_least)
+        return 1 / sqrt(sum + a->eps);
+    double length = sqrt(sum);
+    return 1 / (length < a->eps ? a->eps : length); /* NaN stays NaN */
+}
 
 /* leaky_relu: p is the slope; affine: p * x + q; clamp: p = lo, q = hi. The others have none. */
 typedef struct gen_unary_attr {

@@ -343,3 +343,51 @@ const gen_op gen_op_batch_norm_dx = {
     .infer = dx_infer,
     .ref = dx_ref,
 };
+
+/* ---- unit ------------------------------------------------------------------------------------ */
+
+static const gen_option unit_options[] = {
+    { GEN_OPT_REAL, "eps", .offset = offsetof(gen_unit_attr, eps) },
+    { GEN_OPT_FLAG, "at_least", .offset = offsetof(gen_unit_attr, at_least) },
+    { GEN_OPT_END },
+};
+
+static gen_status unit_infer(const gen_node *n, gen_shape *shape, gen_dtype *dtype)
+{
+    GEN_TRY(gen_rule_float(n, 0, "x"));
+    return gen_rule_same(n, shape, dtype);
+}
+
+static void unit_ref(const gen_node *n, const double *const in[], double *const out[])
+{
+    int64_t count = gen_shape_count(n->shape[0]);
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += in[0][i] * in[0][i];
+    double scale = gen_unit_scale(n->attr, sum);
+    for (int64_t i = 0; i < count; i++)
+        out[0][i] = in[0][i] * scale;
+}
+
+static gen_cost unit_cost(const gen_node *n)
+{
+    return (gen_cost){ .flops = 3.0 * (double)gen_shape_count(n->shape[0]) };
+}
+
+const gen_op gen_op_unit = {
+    .name = "unit",
+    .flags = GEN_OP_IN_PLACE,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .attr_size = sizeof(gen_unit_attr),
+    .attrs = unit_options,
+    .infer = unit_infer,
+    .ref = unit_ref,
+    .cost = unit_cost,
+};
+
+gen_node *gen_unit(gen_graph *g, gen_node *x, const gen_unit_attr *attr)
+{
+    return gen_node_add(g, &gen_op_unit, attr, &x, 1);
+}

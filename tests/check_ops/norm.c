@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cases of scale_shift, batch_norm and batch_norm_dx.
+ * Cases of scale_shift, batch_norm, batch_norm_dx and unit.
  */
 #include "tests/check_ops/check_ops.h"
 
@@ -102,6 +102,32 @@ static const norm_case
 #define SCALE(name, f) { &gen_op_scale_shift, #name, build_scale, &name, f }
 #define NORM(name, f) { &gen_op_batch_norm, #name, build_norm, &name, f }
 #define DX(name, f) { &gen_op_batch_norm_dx, #name, build_norm_dx, &name, f }
+/* ---- unit ------------------------------------------------------------------------------------ */
+
+typedef struct unit_case {
+    gen_shape x;
+    gen_unit_attr attr;
+} unit_case;
+
+static gen_node *build_unit(check *c)
+{
+    const unit_case *k = c->arg;
+    return gen_unit(c->g, check_in(c, k->x), &k->attr);
+}
+
+/* clang-format off */
+static const unit_case
+    short_     = { { 2, { 7, 1 } }, { .eps = 1e-4 } },
+    single     = { { 1, { 1 } }, { .eps = 0.5 } },
+    kept       = { { 2, { 33, 1 } }, { .eps = 1e-12, .at_least = 1 } },
+    zero_eps   = { { 3, { 4, 1, 5 } }, { 0 } },
+    blocks     = { { 2, { 2500, 1 } }, { .eps = 1e-4 } },
+    far_eps    = { { 2, { 300, 1 } }, { .eps = 1000, .at_least = 1 } },
+    bench_unit = { { 2, { 6912, 1 } }, { .eps = 1e-4 } };
+/* clang-format on */
+
+#define UNIT(name, f) { &gen_op_unit, #name, build_unit, &name, f }
+
 const check_case check_norm[] = {
     SCALE(one, 0),
     SCALE(vector, 0),
@@ -150,5 +176,12 @@ const check_case check_norm[] = {
     DX(pieces_even, 0),
     DX(pieces_wide, 0),
     DX(bench_norm, CHECK_BENCH),
+    UNIT(short_, 0),
+    UNIT(single, 0),
+    UNIT(kept, 0),
+    UNIT(zero_eps, 0),
+    UNIT(blocks, 0),
+    UNIT(far_eps, 0),
+    UNIT(bench_unit, CHECK_BENCH),
     { 0 },
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * batch_norm and batch_norm_dx for f32 and bf16. Each is two passes over x: sums per channel in
+ * batch_norm and batch_norm_dx for f32 and bf16, each in two passes over x: sums per channel in
  * double over pieces of fixed size, added in the order of the pieces, then an affine map per
  * channel. The variance is E[x^2] - E[x]^2 of f32 values in double: its error is 1e-16 mean^2 /
- * var, far below what f32 values can show.
+ * var, far below what f32 values can show. And unit.
  *
  * Channels are few or many: rows of one cell are worked on as rows of several (`width` elements),
  * so that 4 channels vectorise as well as 384.
@@ -261,4 +261,86 @@ const gen_kernel gen_batch_norm_dx_kernel = {
     .accepts = dx_accepts,
     .prepare = prepare,
     .run = dx_run,
+};
+
+/* ---- unit ------------------------------------------------------------------------------------
+ * The vectors of spectral norm, too short for threads. Squares are added up in double by blocks
+ * that stay in L1, then all is scaled. */
+
+enum { UNIT_BLOCK = 1024 };
+
+typedef struct unit_state {
+    const gen_vec *vec;
+    gen_unit_attr attr;
+    int64_t count;
+    bool bf16;
+} unit_state;
+
+static bool unit_accepts(const gen_node *n, const gen_backend *b, const bool *is_const)
+{
+    (void)b, (void)is_const;
+    return gen_vec_is_float(n->dtype[0]) && n->in[0]->dtype[0] == n->dtype[0];
+}
+
+static gen_status unit_prepare(gen_prepare *p)
+{
+    unit_state *s;
+    GEN_TRY(GEN_ALLOC(&s, 1, "unit kernel"));
+    *s = (unit_state){ .vec = gen_vec_of(p->backend->isa),
+                       .attr = *(const gen_unit_attr *)p->node->attr,
+                       .count = gen_shape_count(p->node->shape[0]),
+                       .bf16 = p->node->dtype[0] == GEN_BF16 };
+    p->state = s;
+    return GEN_OK;
+}
+
+/* n elements from `at` on as floats; in `buffer` where they are bf16. */
+static const float *block_of(const unit_state *s, const void *x, int64_t at, int64_t n,
+                             float *buffer)
+{
+    if (!s->bf16)
+        return (const float *)x + at;
+    s->vec->from_bf16(buffer, (const uint16_t *)x + at, n);
+    return buffer;
+}
+
+/* Rounded at each step, as sum, affine and rsqrt one after the other are. */
+static float scale_of(const gen_unit_attr *a, double sum)
+{
+    if (a->at_least)
+        return (float)gen_unit_scale(a, sum);
+    return 1 / sqrtf((float)sum + (float)a->eps);
+}
+
+static gen_status unit_run(void *state, const void *const in[], void *const out[], void *workspace,
+                           gen_backend *b)
+{
+    const unit_state *s = state;
+    float buffer[UNIT_BLOCK];
+    double sum = 0;
+    (void)workspace, (void)b;
+    for (int64_t at = 0, n; at < s->count; at += n) {
+        n = s->count - at < UNIT_BLOCK ? s->count - at : UNIT_BLOCK;
+        s->vec->unary[GEN_UNARY_SQUARE](buffer, block_of(s, in[0], at, n, buffer), n, 0, 0);
+        sum += s->vec->sum(buffer, n);
+    }
+    float scale = scale_of(&s->attr, sum);
+    for (int64_t at = 0, n; at < s->count; at += n) {
+        n = s->count - at < UNIT_BLOCK ? s->count - at : UNIT_BLOCK;
+        const float *x = block_of(s, in[0], at, n, buffer);
+        float *y = s->bf16 ? buffer : (float *)out[0] + at;
+        s->vec->unary[GEN_UNARY_AFFINE](y, x, n, scale, 0);
+        if (s->bf16)
+            s->vec->to_bf16((uint16_t *)out[0] + at, buffer, n);
+    }
+    return GEN_OK;
+}
+
+const gen_kernel gen_vec_unit_kernel = {
+    .name = "vector/unit",
+    .op = &gen_op_unit,
+    .accepts = unit_accepts,
+    .prepare = unit_prepare,
+    .run = unit_run,
+    .flags = GEN_KERNEL_IN_PLACE,
 };

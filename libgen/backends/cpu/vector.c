@@ -38,5 +38,6 @@ const gen_kernel *const gen_cpu_vector_kernels[] = {
     &gen_max_pool_dx_kernel,
     &gen_batch_norm_kernel,
     &gen_batch_norm_dx_kernel,
+    &gen_vec_unit_kernel,
     NULL,
 };

@@ -26,6 +26,7 @@ extern const gen_kernel gen_vec_copy_kernel, gen_vec_concat_kernel, gen_vec_pad_
 extern const gen_kernel gen_avg_pool_kernel, gen_max_pool_kernel;       /* pool.c */
 extern const gen_kernel gen_avg_pool_dx_kernel, gen_max_pool_dx_kernel;
 extern const gen_kernel gen_batch_norm_kernel, gen_batch_norm_dx_kernel; /* norm.c */
+extern const gen_kernel gen_vec_unit_kernel;                             /* norm.c */
 extern const gen_kernel gen_vec_gather_kernel, gen_vec_gather_dx_kernel, gen_vec_crop_kernel;
 
 /* Runs fn over pieces; in the caller when all of them together are small. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * scale_shift, batch_norm and batch_norm_dx.
+ * scale_shift, batch_norm and batch_norm_dx, unit.
  */
 #include "libgen/backends/cuda/cuda.h"
 
@@ -183,6 +183,47 @@ static const gen_kernel kernel_dx = {
     .run = run_dx,
 };
 
+/* ---- unit ------------------------------------------------------------------------------------ */
+
+static bool accepts_unit(const gen_node *n, const gen_backend *b, const bool *is_const)
+{
+    (void)b, (void)is_const;
+    return gen_cuda_is_real(n->dtype[0]) && gen_node_dtype(n->in[0]) == n->dtype[0];
+}
+
+static gen_status prepare_unit(gen_prepare *p)
+{
+    const gen_unit_attr *k = p->node->attr;
+    gen_cuda_unit_args *a;
+    GEN_TRY(GEN_ALLOC(&a, 1, "kernel"));
+    a->n = gen_shape_count(p->node->shape[0]);
+    a->eps = k->eps;
+    a->at_least = k->at_least != 0;
+    a->bf16 = p->node->dtype[0] == GEN_BF16;
+    p->state = a;
+    return GEN_OK;
+}
+
+static gen_status run_unit(void *state, const void *const in[], void *const out[], void *workspace,
+                           gen_backend *b)
+{
+    gen_cuda_unit_args a = *(const gen_cuda_unit_args *)state;
+    (void)workspace;
+    a.x = in[0];
+    a.y = out[0];
+    GEN_CUDA(gen_cuda_unit(&a, gen_cuda_stream(b)));
+    return GEN_OK;
+}
+
+static const gen_kernel kernel_unit = {
+    .name = "cuda/unit",
+    .op = &gen_op_unit,
+    .accepts = accepts_unit,
+    .prepare = prepare_unit,
+    .run = run_unit,
+    .flags = GEN_KERNEL_IN_PLACE,
+};
+
 const gen_kernel *const gen_cuda_norm_kernels[] = {
-    &kernel_scale_shift, &kernel_norm, &kernel_dx, NULL,
+    &kernel_scale_shift, &kernel_norm, &kernel_dx, &kernel_unit, NULL,
 };

@@ -273,3 +273,36 @@ cudaError_t gen_cuda_batch_norm_dx(const gen_cuda_norm_args *a, cudaStream_t s)
     return a->bf16 ? norm<products, backward, __nv_bfloat16>(*a, s)
                    : norm<products, backward, float>(*a, s);
 }
+
+/* ---- unit ------------------------------------------------------------------------------------ */
+
+template <class T> static __global__ void unit_kernel(const gen_cuda_unit_args a)
+{
+    __shared__ double s[GEN_CUDA_THREADS];
+    const T *x = static_cast<const T *>(a.x);
+    T *y = static_cast<T *>(a.y);
+    int t = threadIdx.x;
+    double sum = 0;
+    for (int64_t i = t; i < a.n; i += GEN_CUDA_THREADS) {
+        double v = gen_load(x + i);
+        sum += v * v;
+    }
+    s[t] = sum;
+    for (int half = GEN_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (t < half)
+            s[t] += s[t + half];
+    }
+    __syncthreads();
+    float eps = static_cast<float>(a.eps), square = static_cast<float>(s[0]);
+    float length = sqrtf(a.at_least ? square : square + eps);
+    float scale = 1 / (a.at_least && length < eps ? eps : length);
+    for (int64_t i = t; i < a.n; i += GEN_CUDA_THREADS)
+        gen_store(y + i, gen_load(x + i) * scale);
+}
+
+cudaError_t gen_cuda_unit(const gen_cuda_unit_args *a, cudaStream_t s)
+{
+    return gen_launch(a->bf16 ? unit_kernel<__nv_bfloat16> : unit_kernel<float>, 1,
+                      GEN_CUDA_THREADS, s, *a);
+}

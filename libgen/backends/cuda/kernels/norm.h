@@ -44,6 +44,17 @@ typedef struct gen_cuda_norm_args {
 cudaError_t gen_cuda_batch_norm(const gen_cuda_norm_args *a, cudaStream_t s);
 cudaError_t gen_cuda_batch_norm_dx(const gen_cuda_norm_args *a, cudaStream_t s);
 
+/* y = x over its length, of a short vector: one block. */
+typedef struct gen_cuda_unit_args {
+    const void *x;
+    void *y; /* may be x */
+    int64_t n;
+    double eps;
+    bool at_least; /* x / max(|x|, eps), else x / sqrt(|x|^2 + eps) */
+    bool bf16;
+} gen_cuda_unit_args;
+cudaError_t gen_cuda_unit(const gen_cuda_unit_args *a, cudaStream_t s);
+
 #ifdef __cplusplus
 }
 #endif
