@@ -629,8 +629,8 @@ const gen_command gen_commands_model[] = {
       .operands = "MODEL",
       .min_operands = 1,
       .max_operands = 1,
-      .help = "Times a network and every step of its plan; on a GPU, whose runs are one recording, "
-              "the times of single steps hold a wait each.",
+      .help = "Times a network and every step of its plan; on a GPU, where a run is one recording, "
+              "steps are timed apart from it, queued one by one.",
       .options = bench_options,
       .settings_size = sizeof(gen_model_run_settings),
       .takes = GEN_TAKES_COMPUTE | GEN_TAKES_SEED,

@@ -25,8 +25,8 @@ typedef struct gen_backend gen_backend;
 typedef struct gen_plan gen_plan;
 
 /* device "cpu"; "cuda" or "cuda:NUMBER" (EDEVICE: libgen-cuda.so, a driver or the device is not
- * there, and the sentence says which). threads 0 = all this process may use. May be shared by
- * plans; one thread runs at a time. */
+ * there, and the sentence says which); "auto": "cuda" where that can be used, else "cpu". threads 0
+ * = all this process may use. May be shared by plans; one thread runs at a time. */
 GEN_API gen_status gen_backend_open(gen_backend **out, const char *device, int threads);
 GEN_API void gen_backend_close(gen_backend **b);
 

@@ -261,7 +261,7 @@ GEN_API int64_t gen_nowcast_frames(gen_nowcast_method method);
 GEN_API gen_status gen_nowcast_check(const gen_radar_sequence *s,
                                      const gen_nowcast_options *options);
 
-/* EINVAL: the method is no network's. */
+/* EUNSUPPORTED: the method is no network's. */
 GEN_API gen_status gen_nowcast_describe(const gen_radar_sequence *s,
                                         const gen_nowcast_options *options, gen_nowcast_needs *out);
 
