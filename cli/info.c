@@ -247,10 +247,9 @@ static gen_status run_info(gen_run *r)
     const gen_common *c = &r->common;
     gen_status status = GEN_OK;
     struct found f = { 0 };
-    gen_backend *cpu = NULL, *asked = NULL;
-    GEN_GOTO(gen_backend_open(&cpu, "cpu", (int)c->threads));
-    GEN_GOTO(gen_backend_open(&asked, c->device, (int)c->threads)); /* whether it can be used */
-    f.cpu = cpu;
+    gen_backend *asked;
+    GEN_TRY(gen_backend_open(&asked, c->device, (int)c->threads)); /* whether it can be used */
+    f.cpu = asked->host ? asked->host : asked;
     look(&f);
     if (c->json)
         GEN_GOTO(print_json(&f, s->ops));
@@ -258,7 +257,6 @@ static gen_status run_info(gen_run *r)
         print_text(&f, s->ops);
 done:
     gen_backend_close(&asked);
-    gen_backend_close(&cpu);
     return status;
 }
 

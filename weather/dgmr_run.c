@@ -385,13 +385,11 @@ static gen_status set_all(struct run *r, const char *name, const float *value, g
     const gen_far *far = r->backend->far;
     char *to = gen_plan_input_place(r->sampler, name);
     uint64_t bytes = (uint64_t)(gen_shape_count(shape) / r->together) * sizeof *value;
-    for (int64_t slot = 0; to && slot < r->together; slot++)
-        if (!far)
-            memcpy(to + (uint64_t)slot * bytes, value, bytes);
-        else if (slot == 0)
-            GEN_TRY(far->put(far->ctx, to, value, bytes));
-        else
-            GEN_TRY(far->copy(far->ctx, to + (uint64_t)slot * bytes, to, bytes));
+    if (!to)
+        return GEN_OK;
+    GEN_TRY(gen_far_write(far, to, value, bytes));
+    for (int64_t slot = 1; slot < r->together; slot++)
+        GEN_TRY(gen_far_copy(far, to + (uint64_t)slot * bytes, to, bytes));
     return GEN_OK;
 }
 
@@ -406,15 +404,11 @@ static gen_status set_states(struct run *r)
 /* The states that the sampler ended with are those it goes on from. */
 static gen_status carry_states(struct run *r)
 {
-    const gen_far *far = r->backend->far;
     for (int i = 0; i < GEN_DGMR_LEVELS; i++) {
         void *to = gen_plan_input_place(r->sampler, state_name[i]);
         const void *last = gen_plan_place(r->sampler, LAST + i);
         uint64_t bytes = (uint64_t)gen_shape_count(state_shape(r, i + 1)) * sizeof(float);
-        if (far)
-            GEN_TRY(far->copy(far->ctx, to, last, bytes));
-        else
-            memcpy(to, last, bytes);
+        GEN_TRY(gen_far_copy(r->backend->far, to, last, bytes));
     }
     return GEN_OK;
 }

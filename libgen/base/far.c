@@ -48,6 +48,11 @@ gen_status gen_far_read(const gen_far *far, void *host, const void *from, uint64
     return far ? far->get(far->ctx, host, from, bytes) : gen_far_write(NULL, host, from, bytes);
 }
 
+gen_status gen_far_copy(const gen_far *far, void *to, const void *from, uint64_t bytes)
+{
+    return far ? far->copy(far->ctx, to, from, bytes) : gen_far_write(NULL, to, from, bytes);
+}
+
 gen_status gen_far_clear(const gen_far *far, void *p, uint64_t bytes)
 {
     if (far)

@@ -56,7 +56,9 @@ GEN_API void gen_far_release(const gen_far *far, void *p);
 /* Copies from and to any host memory, done when they return. */
 GEN_API gen_status gen_far_write(const gen_far *far, void *to, const void *host, uint64_t bytes);
 GEN_API gen_status gen_far_read(const gen_far *far, void *host, const void *from, uint64_t bytes);
-GEN_API gen_status gen_far_clear(const gen_far *far, void *p, uint64_t bytes); /* queued */
+/* From place to place in one memory; zeros; both queued on a device. */
+GEN_API gen_status gen_far_copy(const gen_far *far, void *to, const void *from, uint64_t bytes);
+GEN_API gen_status gen_far_clear(const gen_far *far, void *p, uint64_t bytes);
 GEN_API gen_status gen_far_wait(const gen_far *far);
 
 /* Queues what `work` queues, as one recording: written down once, then replayed.

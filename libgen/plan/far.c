@@ -43,7 +43,7 @@ gen_status gen_plan_add_host(struct gen_plan *p)
 
 void gen_plan_free_far(struct gen_plan *p)
 {
-    const gen_far *far = p->backend ? p->backend->far : NULL;
+    const gen_far *far = p->backend->far;
     if (!far)
         return;
     if (p->host_of)
@@ -75,13 +75,16 @@ static gen_status queue_from(struct gen_plan *p, int first)
     return GEN_OK;
 }
 
-static gen_status record(struct gen_plan *p, int first, void **out)
+/* What a recording of a plan holds. */
+struct part {
+    struct gen_plan *plan;
+    int first; /* step */
+};
+
+static gen_status queue_part(void *ctx)
 {
-    const gen_far *far = p->backend->far;
-    GEN_TRY(far->record(far->ctx));
-    gen_status s = queue_from(p, first);
-    gen_status end = far->recorded(far->ctx, s == GEN_OK ? out : NULL);
-    return s != GEN_OK ? s : end;
+    const struct part *part = ctx;
+    return queue_from(part->plan, part->first);
 }
 
 gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress)
@@ -90,12 +93,11 @@ gen_status gen_plan_run_far(struct gen_plan *p, const gen_progress *progress)
     int first = p->slow_done ? p->n_slow : 0, steps = p->n_steps - first, form = first > 0;
     GEN_TRY(gen_progress_report(progress, "step", 0, steps));
     GEN_TRY(gen_params_put(p->params));
-    if (!p->recording[form] && p->runs[form]++ > 0)
-        GEN_TRY(record(p, first, &p->recording[form]));
-    if (p->recording[form])
-        GEN_TRY(far->replay(far->ctx, p->recording[form]));
+    if (p->ran[form])
+        GEN_TRY(gen_far_repeat(far, &p->recording[form], queue_part, &(struct part){ p, first }));
     else
         GEN_TRY(queue_from(p, first));
+    p->ran[form] = true;
     GEN_TRY(far->wait(far->ctx));
     p->slow_done = true;
     return gen_progress_report(progress, "step", steps, steps);

@@ -390,15 +390,10 @@ gen_status gen_plan_run_step(struct gen_plan *p, int s)
         return status == GEN_OK ? status : gen_fail_in(status, "%s '%s'", step->node->op->name,
                                                        step->node->name);
     }
-    const gen_far *far = p->backend->far;
     for (int i = 0; i < step->n_copies; i++) {
         const struct gen_copy *c = &step->copy[i];
-        void *to = (char *)step->out[0] + c->offset;
-        if (far)
-            GEN_TRY(far->copy(far->ctx, to, gen_value_address(p, c->from),
-                              p->value[c->from].bytes));
-        else
-            memcpy(to, gen_value_address(p, c->from), p->value[c->from].bytes);
+        GEN_TRY(gen_far_copy(p->backend->far, (char *)step->out[0] + c->offset,
+                             gen_value_address(p, c->from), p->value[c->from].bytes));
     }
     return GEN_OK;
 }

@@ -82,7 +82,7 @@ struct gen_plan {
     /* With far memory, see far.c. */
     void **host_of;          /* [n_values]: copies of inputs and outputs on the host, or NULL */
     void *recording[2];      /* all steps; those behind the slow ones */
-    int runs[2];
+    bool ran[2];
 };
 
 /* constant.c: value of constant node n, f32 (or its dtype), computed now. *free_me is NULL or must

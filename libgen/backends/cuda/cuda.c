@@ -287,12 +287,10 @@ static gen_status find_device(gen_cuda *c, int device)
     GEN_CUDA(cudaSetDevice(device));
     GEN_CUDA(cudaGetDeviceProperties(&p, device));
     c->device = device;
-    c->sm = 10 * p.major + p.minor;
-    c->multiprocessors = p.multiProcessorCount;
     snprintf(c->name, sizeof c->name, "cuda:%d", device);
     snprintf(c->text, sizeof c->text, "%.100s, compute capability %d.%d, %.1f GB, cuDNN %zu",
              p.name, p.major, p.minor, (double)p.totalGlobalMem / 1e9, cudnnGetVersion());
-    if (c->sm < 80)
+    if (p.major < 8)
         return gen_fail(GEN_EDEVICE, "%s has compute capability %d.%d, expected 8.0 or more",
                         p.name, p.major, p.minor);
     return GEN_OK;

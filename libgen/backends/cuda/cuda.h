@@ -17,8 +17,6 @@
 typedef struct gen_cuda { /* gen_backend.impl */
     gen_far far;
     int device;
-    int sm; /* 90: compute capability 9.0 */
-    int multiprocessors;
     cudaStream_t stream; /* everything is queued here */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
